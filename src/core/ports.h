@@ -1,0 +1,53 @@
+// What one module needs of another without including it: implemented once per mode, handed over in app/.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "store/store.h"
+
+namespace mk::core {
+
+// Logs of Pods (exec and stats join later). Implemented by node/.
+class PodIo {
+ public:
+  struct LogOptions {
+    std::string container;               // empty = the only one
+    bool follow = false;
+    bool previous = false;               // of the container's last life
+    bool timestamps = false;
+    std::optional<int64_t> tail_lines;
+    std::optional<int64_t> since_seconds;
+    std::optional<int64_t> limit_bytes;
+  };
+  // Feeds whole chunks to `sink` until the end, or until sink returns false. Runs on the calling thread; with follow
+  // it blocks until the Pod ends or `stopped` returns true.
+  virtual ~PodIo() = default;
+  virtual Result<void> logs(const store::Key& pod, const LogOptions& options,
+                            const std::function<bool(std::string_view)>& sink,
+                            const std::function<bool()>& stopped) = 0;
+};
+
+// What a model URI stands for now. Implemented by modules/registry.
+struct ResolvedModel {
+  std::string folder;        // local, read-only, holds MLmodel or the model file itself
+  std::string name;          // "wine", empty for runs:/ and file:
+  std::string version;       // "3", empty likewise
+  std::string digest;        // changes when the bytes or the version an alias names change
+};
+class ModelResolver {
+ public:
+  virtual ~ModelResolver() = default;
+  // models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID, runs:/RUN/PATH, file:///PATH beneath an allowed root.
+  virtual Result<ResolvedModel> resolve(std::string_view uri) = 0;
+  // Called (any thread) when what a URI stands for may have changed: an alias moved, a version was deleted.
+  virtual void on_change(std::function<void()> call) = 0;
+};
+
+}  // namespace mk::core

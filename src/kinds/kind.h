@@ -1,0 +1,50 @@
+// What a kind of object is, as data: names, schema, printer columns, subresources. No behaviour.
+// The registry is built once at start from the embedded kinds/<group>/<kind>.yaml files and never changes.
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace mk::kinds {
+
+struct Column {
+  std::string name;         // "READY"
+  std::string type;         // "string", "integer", "date"
+  std::string json_path;    // ".status.conditions[?(@.type=='Ready')].status"
+  std::string description;
+  int64_t priority = 0;     // > 0: only with -o wide
+};
+
+struct Kind {
+  std::string group;                     // "" for core
+  std::vector<std::string> versions;     // served; the first is the storage version
+  std::string kind, plural, singular;    // "Pod", "pods", "pod"
+  std::vector<std::string> short_names;  // "po"
+  std::vector<std::string> categories;   // "all"
+  bool namespaced = true;
+  bool status_subresource = true;
+  bool scale_subresource = false;
+  Json schema;                           // OpenAPI v3 of the whole object, $ref to other definitions allowed
+  std::vector<Column> columns;           // NAME first and AGE last are implied where columns are given without them
+
+  std::string resource() const { return group.empty() ? plural : plural + "." + group; }
+  std::string api_version(std::string_view version) const {
+    return group.empty() ? std::string(version) : group + "/" + std::string(version);
+  }
+};
+
+// Every kind this binary knows, ordered by group and plural.
+const std::vector<Kind>& all();
+const Kind* find_resource(std::string_view resource);                          // "pods", "deployments.apps"
+const Kind* find_plural(std::string_view group, std::string_view plural);
+const Kind* find_kind(std::string_view group, std::string_view kind);          // "apps", "Deployment"
+const Kind* find_kind_of(const Json& object);                                  // by apiVersion and kind
+// By anything a person types: plural, singular, short name, "deployments.apps", "Deployment". Null when unknown.
+const Kind* find_typed(std::string_view word);
+// Shared schema parts that $ref names ("PodSpec", "ObjectMeta", ...).
+const Json& schema_definitions();
+
+}  // namespace mk::kinds

@@ -1,0 +1,155 @@
+"""What `./x` does: set up, build, test, show. Debian's python3 and its standard library only."""
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+
+# name -> why, so that setup can say what it installs. Versions are those of Debian 12; names carry the major version
+# where more than one exists.
+DEBIAN = {
+    "the compiler": ["clang-19", "clang-tidy-19", "clang-format-19", "libclang-rt-19-dev", "llvm-19"],
+    "the build": ["cmake", "ninja-build", "ccache", "mold"],
+    "libraries": ["libboost1.81-dev", "libboost-url1.81-dev", "libssl-dev", "libsqlite3-dev", "libfmt-dev", "libyaml-dev",
+                  "libre2-dev", "libzstd-dev", "nlohmann-json3-dev", "doctest-dev", "libbenchmark-dev"],
+    "tests and the console": ["python3-venv", "python3-dev", "nodejs", "npm", "chromium", "wrk", "iproute2", "curl", "openssl"],
+}
+
+
+def say(text):
+    print(f"\033[1m==> {text}\033[0m" if sys.stdout.isatty() else f"==> {text}", flush=True)
+
+
+def run(*command, **options):
+    options.setdefault("cwd", ROOT)
+    subprocess.run([str(c) for c in command], check=True, **options)
+
+
+def installed(package):
+    answer = subprocess.run(["dpkg-query", "-W", "-f=${db:Status-Status}", package], capture_output=True, text=True)
+    return answer.stdout == "installed"
+
+
+def provided(package):
+    """Node may come from elsewhere than Debian; any version that works will do."""
+    return {"nodejs": "node", "npm": "npm"}.get(package) is not None and shutil.which(
+        {"nodejs": "node", "npm": "npm"}[package]) is not None
+
+
+def stamped(name, *inputs):
+    """True when the inputs are those of the last time mark() was called."""
+    digest = hashlib.sha256(b"".join(Path(ROOT / i).read_bytes() for i in inputs)).hexdigest()
+    stamp = ROOT / "build" / "stamps" / name
+
+    def mark():
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(digest)
+
+    return stamp.exists() and stamp.read_text() == digest, mark
+
+
+def setup_debian():
+    missing = [p for group in DEBIAN.values() for p in group if not installed(p) and not provided(p)]
+    if not missing:
+        return
+    say(f"installing Debian packages: {' '.join(missing)}")
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    run(*sudo, "apt-get", "update", "-q", env=env, stdout=subprocess.DEVNULL)
+    run(*sudo, "apt-get", "install", "-y", "-q", "--no-install-recommends", *missing, env=env)
+
+
+def setup_npm(folder):
+    if not (ROOT / folder / "package-lock.json").exists():
+        return
+    done, mark = stamped("npm-" + folder.replace("/", "-"), f"{folder}/package-lock.json")
+    if done and (ROOT / folder / "node_modules").exists():
+        return
+    say(f"installing npm packages of {folder}/ (pinned by hash)")
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=ROOT / folder)
+    mark()
+
+
+def setup_python():
+    """The real clients that the tests and the quickstart use, pinned by hash, in .venv on Debian's python3.11."""
+    lock = "tests/clients/requirements.lock"
+    if not (ROOT / lock).exists():
+        return
+    done, mark = stamped("python", lock)
+    if done and (VENV / "bin/python").exists():
+        return
+    say(f"installing Python packages into .venv (pinned by hash in {lock})")
+    if not (VENV / "bin/python").exists():
+        run("/usr/bin/python3.11", "-m", "venv", VENV)
+    run(VENV / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes",
+        "--only-binary", ":all:", "-r", ROOT / lock)
+    mark()
+
+
+def setup():
+    setup_debian()
+    setup_npm("third_party")
+    setup_npm("web")
+    setup_python()
+
+
+def build(preset="release", *targets):
+    folder = ROOT / "build" / preset
+    if not (folder / "build.ninja").exists():
+        run("cmake", "--preset", preset, stdout=subprocess.DEVNULL)
+    run("cmake", "--build", "--preset", preset, *(("--target", *targets) if targets else ()))
+
+
+def test(arguments):
+    started = time.time()
+    setup()
+    say("checking the rules of the house (tools/tidy.py)")
+    run(sys.executable, "tools/tidy.py")
+    say("building (dev)")
+    build("dev")
+    say("unit tests")
+    run(ROOT / "build/dev/modelkit_tests")
+    code = 0
+    if (ROOT / "tests/clients").exists() and any((ROOT / "tests").glob("*/test_*.py")):
+        say("tests with real clients")
+        code = subprocess.run([VENV / "bin/python", "-m", "pytest", "-q", *(arguments or ["tests"])], cwd=ROOT).returncode
+    say(f"done in {time.time() - started:.0f} s")
+    sys.exit(code)
+
+
+def fmt():
+    files = [f for f in subprocess.check_output(["git", "ls-files", "src"], cwd=ROOT, text=True).split()
+             if f.endswith((".cc", ".h"))]
+    run("clang-format-19", "-i", *files)
+
+
+VERBS = {
+    "setup": ("install what building and testing need (Debian, npm and PyPI packages)", lambda a: setup()),
+    "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",
+              lambda a: (setup(), build(*(a or ["release"])))),
+    "test": ("set up, build and run all tests.  ./x test [pytest arguments]", test),
+    "fmt": ("format the C++ sources", lambda a: fmt()),
+    "tidy": ("check the rules of the house", lambda a: run(sys.executable, "tools/tidy.py", *a)),
+}
+
+
+def main():
+    verb = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if verb not in VERBS:
+        print("usage: ./x VERB\n")
+        for name, (what, _) in VERBS.items():
+            print(f"  {name:11} {what}")
+        sys.exit(0 if verb in ("help", "-h", "--help") else 2)
+    try:
+        VERBS[verb][1](sys.argv[2:])
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"./x {verb}: `{' '.join(map(str, error.cmd))[:200]}` failed with exit code {error.returncode}")
+
+
+if __name__ == "__main__":
+    main()
