@@ -50,4 +50,30 @@ class ModelResolver {
   virtual void on_change(std::function<void()> call) = 0;
 };
 
+// What the registry and the artifact routes must know of runs and experiments. Implemented by modules/tracking.
+class RunDirectory {
+ public:
+  struct Run {
+    std::string id, experiment_id;
+    std::string artifact_uri;       // "mlflow-artifacts:/1/<run>/artifacts"
+  };
+  struct Experiment {
+    std::string id;
+    std::string artifact_location;  // "mlflow-artifacts:/1"
+  };
+  virtual ~RunDirectory() = default;
+  virtual Result<Run> run(std::string_view id) const = 0;                // kNotFound when absent
+  virtual Result<Experiment> experiment(std::string_view id) const = 0;  // kNotFound when absent or deleted
+};
+
+// A metric point that names a logged model (log_metric(model_id=...)). modules/tracking hands these over inside the
+// Txn that records the point for its run, so both are there or neither; modules/registry keeps them by model.
+struct ModelMetric {
+  std::string model_id, run_id, key;
+  double value = 0;
+  int64_t timestamp_ms = 0, step = 0;
+  std::string dataset_name, dataset_digest;  // empty when the point is about no data set
+};
+using RecordModelMetrics = std::function<Result<void>(store::RowWriter&, const std::vector<ModelMetric>&)>;
+
 }  // namespace mk::core
