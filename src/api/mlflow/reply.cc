@@ -18,19 +18,32 @@ Mapped mapped(Code code) {
   switch (code) {
     case Code::kInvalidArgument:
     case Code::kFailedPrecondition:
-    case Code::kGone: return {400, "INVALID_PARAMETER_VALUE"};
-    case Code::kNotFound: return {404, "RESOURCE_DOES_NOT_EXIST"};
-    case Code::kAlreadyExists: return {400, "RESOURCE_ALREADY_EXISTS"};
-    case Code::kConflict: return {409, "RESOURCE_CONFLICT"};
-    case Code::kUnauthenticated: return {401, "UNAUTHENTICATED"};
-    case Code::kPermissionDenied: return {403, "PERMISSION_DENIED"};
-    case Code::kTooLarge: return {413, "REQUEST_LIMIT_EXCEEDED"};
-    case Code::kResourceExhausted: return {429, "RESOURCE_EXHAUSTED"};
-    case Code::kUnavailable: return {503, "TEMPORARILY_UNAVAILABLE"};
-    case Code::kDeadlineExceeded: return {504, "DEADLINE_EXCEEDED"};
-    case Code::kCancelled: return {499, "CANCELLED"};
-    case Code::kUnimplemented: return {501, "NOT_IMPLEMENTED"};
-    case Code::kInternal: return {500, "INTERNAL_ERROR"};
+    case Code::kGone:
+      return {400, "INVALID_PARAMETER_VALUE"};
+    case Code::kNotFound:
+      return {404, "RESOURCE_DOES_NOT_EXIST"};
+    case Code::kAlreadyExists:
+      return {400, "RESOURCE_ALREADY_EXISTS"};
+    case Code::kConflict:
+      return {409, "RESOURCE_CONFLICT"};
+    case Code::kUnauthenticated:
+      return {401, "UNAUTHENTICATED"};
+    case Code::kPermissionDenied:
+      return {403, "PERMISSION_DENIED"};
+    case Code::kTooLarge:
+      return {413, "REQUEST_LIMIT_EXCEEDED"};
+    case Code::kResourceExhausted:
+      return {429, "RESOURCE_EXHAUSTED"};
+    case Code::kUnavailable:
+      return {503, "TEMPORARILY_UNAVAILABLE"};
+    case Code::kDeadlineExceeded:
+      return {504, "DEADLINE_EXCEEDED"};
+    case Code::kCancelled:
+      return {499, "CANCELLED"};
+    case Code::kUnimplemented:
+      return {501, "NOT_IMPLEMENTED"};
+    case Code::kInternal:
+      return {500, "INTERNAL_ERROR"};
   }
   return {500, "INTERNAL_ERROR"};
 }
@@ -73,9 +86,12 @@ net::Response error_reply(const Error& error) {
   return net::Response::json(std::move(body), status);
 }
 
-net::Response ok(std::string json_text) { return net::Response::json(std::move(json_text)); }
+net::Response ok(std::string json_text) {
+  return net::Response::json(std::move(json_text));
+}
 
-Arguments::Arguments(Json object, std::string prefix) : object_(std::move(object)), prefix_(std::move(prefix)) {}
+Arguments::Arguments(Json object, std::string prefix)
+    : object_(std::move(object)), prefix_(std::move(prefix)) {}
 
 Result<Arguments> Arguments::read(const net::Request& request) {
   if (request.body.empty() || request.method == net::Method::kGet) {
@@ -98,10 +114,13 @@ const Json* Arguments::value(std::string_view field) const {
   return from_query_ ? &(*found)[0] : found;
 }
 
-bool Arguments::has(std::string_view field) const { return value(field) != nullptr; }
+bool Arguments::has(std::string_view field) const {
+  return value(field) != nullptr;
+}
 
 Failure Arguments::wrong(std::string_view field, std::string_view wanted, const Json& got) const {
-  std::string shown = got.is_array() || got.is_object() ? fmt::format("a JSON {}", got.type_name()) : got.dump();
+  std::string shown =
+      got.is_array() || got.is_object() ? fmt::format("a JSON {}", got.type_name()) : got.dump();
   if (shown.size() > 80) shown = fmt::format("a {} of {} bytes", got.type_name(), shown.size());
   return fail(Error{Code::kInvalidArgument, "invalid",
                     fmt::format("the value of '{}' must be {}, not {}", path(field), wanted, shown)}
@@ -111,8 +130,8 @@ Failure Arguments::wrong(std::string_view field, std::string_view wanted, const 
 Result<std::string> Arguments::text(std::string_view field) const {
   MK_TRY(std::optional<std::string> found, text_if_any(field));
   if (!found || found->empty())
-    return fail(Error{Code::kInvalidArgument, "missing", fmt::format("the parameter '{}' is missing", path(field)),
-                      "give it a non-empty value"}
+    return fail(Error{Code::kInvalidArgument, "missing",
+                      fmt::format("the parameter '{}' is missing", path(field)), "give it a non-empty value"}
                     .at_field(path(field)));
   return std::move(*found);
 }
@@ -127,8 +146,8 @@ Result<std::optional<std::string>> Arguments::text_if_any(std::string_view field
 Result<int64_t> Arguments::integer(std::string_view field) const {
   MK_TRY(const std::optional<int64_t> found, integer_if_any(field));
   if (!found)
-    return fail(Error{Code::kInvalidArgument, "missing", fmt::format("the parameter '{}' is missing", path(field)),
-                      "give it an integer"}
+    return fail(Error{Code::kInvalidArgument, "missing",
+                      fmt::format("the parameter '{}' is missing", path(field)), "give it an integer"}
                     .at_field(path(field)));
   return *found;
 }
@@ -144,8 +163,8 @@ Result<std::optional<int64_t>> Arguments::integer_if_any(std::string_view field)
 Result<double> Arguments::number(std::string_view field) const {
   const Json* found = value(field);
   if (!found)
-    return fail(Error{Code::kInvalidArgument, "missing", fmt::format("the parameter '{}' is missing", path(field)),
-                      "give it a number"}
+    return fail(Error{Code::kInvalidArgument, "missing",
+                      fmt::format("the parameter '{}' is missing", path(field)), "give it a number"}
                     .at_field(path(field)));
   const std::optional<double> read = as_number(*found);
   if (!read) return wrong(field, "a number", *found);
@@ -198,9 +217,10 @@ Result<size_t> Arguments::count(std::string_view field, size_t fallback, size_t 
   MK_TRY(const std::optional<int64_t> found, integer_if_any(field));
   if (!found) return fallback;
   if (*found < 1 || static_cast<uint64_t>(*found) > most)
-    return fail(Error{Code::kInvalidArgument, "out_of_range",
-                      fmt::format("the value of '{}' must be between 1 and {}, not {}", path(field), most, *found)}
-                    .at_field(path(field)));
+    return fail(
+        Error{Code::kInvalidArgument, "out_of_range",
+              fmt::format("the value of '{}' must be between 1 and {}, not {}", path(field), most, *found)}
+            .at_field(path(field)));
   return static_cast<size_t>(*found);
 }
 

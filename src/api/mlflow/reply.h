@@ -1,5 +1,6 @@
-// What all MLflow routes share: how an Error looks on this protocol, how arguments are read from a query or a JSON
-// body, and how one row becomes the two doors (/api for clients, /ajax-api for browsers) that MLflow has.
+// What all MLflow routes share: how an Error looks on this protocol, how arguments are read from a query or a
+// JSON body, and how one row becomes the two doors (/api for clients, /ajax-api for browsers) that MLflow
+// has.
 #pragma once
 #include <functional>
 #include <optional>
@@ -14,13 +15,13 @@
 
 namespace mk::api::mlflow {
 
-// {"error_code": ..., "message": ...} with MLflow's status. Never 500 for what a user did: the client retries those
-// for minutes.
+// {"error_code": ..., "message": ...} with MLflow's status. Never 500 for what a user did: the client retries
+// those for minutes.
 net::Response error_reply(const Error& error);
 net::Response ok(std::string json_text = "{}");
 
-// The arguments of one call, or one object inside them. Getters check types and name the field in their error;
-// absent and null are the same. Unknown fields are ignored, as protobuf readers do.
+// The arguments of one call, or one object inside them. Getters check types and name the field in their
+// error; absent and null are the same. Unknown fields are ignored, as protobuf readers do.
 class Arguments {
  public:
   // The query for GET and DELETE without a body, else the JSON body (an empty one is {}).
@@ -36,13 +37,14 @@ class Arguments {
   Result<std::optional<std::string>> text_if_any(std::string_view field) const;
   Result<std::optional<int64_t>> integer_if_any(std::string_view field) const;
   Result<bool> boolean(std::string_view field, bool fallback) const;
-  Result<std::vector<std::string>> texts(std::string_view field) const;      // absent = empty
-  Result<std::vector<Arguments>> objects(std::string_view field) const;      // absent = empty
+  Result<std::vector<std::string>> texts(std::string_view field) const;  // absent = empty
+  Result<std::vector<Arguments>> objects(std::string_view field) const;  // absent = empty
   Result<std::optional<Arguments>> object_if_any(std::string_view field) const;
   // max_results: `fallback` when absent; must be 1..most.
   Result<size_t> count(std::string_view field, size_t fallback, size_t most) const;
   // The index of the value in `names`: enums are sent by name (or by protobuf number `first` + index).
-  Result<std::optional<size_t>> choice_if_any(std::string_view field, const std::vector<std::string_view>& names,
+  Result<std::optional<size_t>> choice_if_any(std::string_view field,
+                                              const std::vector<std::string_view>& names,
                                               int64_t first) const;
   const Json& json() const { return object_; }
 
