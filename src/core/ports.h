@@ -76,4 +76,19 @@ struct ModelMetric {
 };
 using RecordModelMetrics = std::function<Result<void>(store::RowWriter&, const std::vector<ModelMetric>&)>;
 
+// The Python environment that a model needs, made once and shared by its lock hash. Implemented by node/.
+class Environments {
+ public:
+  struct State {
+    enum class Phase : uint8_t { kNotNeeded, kReady, kWorking, kFailed } phase = Phase::kNotNeeded;
+    std::string path;     // kReady: the environment's folder
+    std::string message;  // kWorking: what is being done; kFailed: why not, one sentence with the next step
+  };
+  virtual ~Environments() = default;
+  // Starts the work when it is not done yet; never blocks on it.
+  virtual State ensure(const std::string& model_folder) = 0;
+  // Called (any thread) when a state may have changed.
+  virtual void on_change(std::function<void()> call) = 0;
+};
+
 }  // namespace mk::core

@@ -1,0 +1,37 @@
+// The routing snapshot as this module keeps it: one route a service, published whole at each change.
+// Thread-safe. Loads what was published last, so that a restart never publishes less than the gateway already has.
+#pragma once
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "dataplane/config/routing.h"
+
+namespace mk::serving {
+
+class Routes {
+ public:
+  static Result<Routes> open(std::string folder);
+  Routes(Routes&& other) noexcept : folder_(std::move(other.folder_)), snapshot_(std::move(other.snapshot_)) {}
+
+  // Replaces the route of its service; publishes only when something changed.
+  Result<void> set(routing::Route route);
+  Result<void> remove(std::string_view service);
+  // Drops routes of services that are gone; called once after a restart with all that exist.
+  Result<void> retain(const std::vector<std::string>& services);
+
+ private:
+  explicit Routes(std::string folder) : folder_(std::move(folder)) {}
+  Result<void> publish();
+
+  std::mutex mutex_;
+  std::string folder_;
+  routing::Snapshot snapshot_;
+};
+
+// The route of service `name` in namespace `space`: by host and by path.
+routing::Route route_for(std::string_view space, std::string_view name);
+
+}  // namespace mk::serving

@@ -1,0 +1,134 @@
+#include "modules/serving/spec.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "base/format.h"
+#include "modules/serving/limits.h"
+
+namespace mk::serving {
+namespace {
+
+// Formats that the built-in model server reads; MLflow's pyfunc covers what has a Python flavour.
+constexpr std::string_view kFormats[] = {"onnx", "mlflow", "sklearn", "pyfunc"};
+constexpr int kModelServerPort = 8080;
+
+// Predictor fields that change how much of a revision runs, not what it is.
+constexpr std::string_view kNotPartOfRevision[] = {"canaryTrafficPercent", "minReplicas", "maxReplicas", "scaleTarget",
+                                                   "scaleMetric", "scaleMetricType"};
+
+Json owner_reference(const Json& service) {
+  return Json::object({{"apiVersion", service["apiVersion"]},
+                       {"kind", service["kind"]},
+                       {"name", service.at({"metadata", "name"})},
+                       {"uid", service.at({"metadata", "uid"})},
+                       {"controller", true},
+                       {"blockOwnerDeletion", true}});
+}
+
+Json model_container(const Json& service, const Backing& backing) {
+  const Json& model = service.at({"spec", "predictor", "model"});
+  Json arguments = Json::array({"--name", service.at({"metadata", "name"}), "--folder", "$(MODELKIT_MODEL_DIR)"});
+  if (!backing.environment.empty()) {
+    arguments.push_back("--environment");
+    arguments.push_back(backing.environment);
+  }
+  for (const Json& extra : model["args"].items()) arguments.push_back(extra);
+  Json container = Json::object({
+      {"name", "kserve-container"},
+      {"image", "modelkit/model-server"},
+      {"args", std::move(arguments)},
+      {"ports", Json::array({Json::object({{"containerPort", kModelServerPort}, {"name", "http1"}, {"protocol", "TCP"}})})},
+      {"terminationMessagePolicy", "FallbackToLogsOnError"},
+      {"readinessProbe", Json::object({{"httpGet", Json::object({{"path", "/v2/health/ready"}, {"port", kModelServerPort}})},
+                                       {"periodSeconds", 1},
+                                       {"failureThreshold", 3}})},
+      {"volumeMounts", Json::array({Json::object({{"name", "model"}, {"mountPath", "/mnt/models"}, {"readOnly", true}})})},
+  });
+  for (std::string_view field : {"env", "resources", "livenessProbe"})
+    if (const Json* value = model.find(field)) container[field] = *value;
+  return container;
+}
+
+Json pod_spec(const Json& service, const Backing& backing) {
+  const Json& predictor = service.at({"spec", "predictor"});
+  Json spec = Json::object();
+  // Fields of PodSpec that a predictor may carry beside its model.
+  for (std::string_view field : {"nodeSelector", "tolerations", "serviceAccountName", "volumes", "runtimeClassName",
+                                 "containers", "terminationGracePeriodSeconds", "affinity"})
+    if (const Json* value = predictor.find(field)) spec[field] = *value;
+  if (predictor.contains("model")) {
+    spec["containers"] = Json::array({model_container(service, backing)});
+    spec["volumes"].push_back(Json::object(
+        {{"name", "model"},
+         {"csi", Json::object({{"driver", "model.modelkit.dev"},
+                               {"readOnly", true},
+                               {"volumeAttributes", Json::object({{"folder", backing.model.folder}})}})}}));
+  }
+  return spec;
+}
+
+}  // namespace
+
+std::string_view model_uri(const Json& service) {
+  return service.at({"spec", "predictor", "model", "storageUri"}).text();
+}
+
+Result<Wanted> read_wanted(const Json& service) {
+  const Json& predictor = service.at({"spec", "predictor"});
+  Wanted wanted;
+  wanted.name = service.at({"metadata", "name"}).text();
+  wanted.stopped = service["metadata"].contains("deletionTimestamp") ||
+                   service.at({"metadata", "annotations", "serving.kserve.io/stop"}).text() == "true";
+  if (const Json* model = predictor.find("model")) {
+    const std::string_view format = model->at({"modelFormat", "name"}).text();
+    if (std::find(std::begin(kFormats), std::end(kFormats), format) == std::end(kFormats))
+      return fail(Error{Code::kInvalidArgument, "NoSupportingRuntime",
+                        fmt::format("no runtime here reads the model format \"{}\"", format)}
+                      .with_hint("use onnx, sklearn, mlflow or pyfunc, or bring predictor.containers")
+                      .at_field("spec.predictor.model.modelFormat.name"));
+    if (model_uri(service).empty())
+      return fail(Error{Code::kInvalidArgument, "InvalidPredictorSpec", "predictor.model has no storageUri"}
+                      .with_hint("name a model, e.g. models:/wine@champion")
+                      .at_field("spec.predictor.model.storageUri"));
+  } else if (predictor["containers"].empty()) {
+    return fail(Error{Code::kInvalidArgument, "InvalidPredictorSpec",
+                      "the predictor has neither a model nor containers"}
+                    .with_hint("give spec.predictor.model or spec.predictor.containers")
+                    .at_field("spec.predictor"));
+  }
+  wanted.replicas = static_cast<int>(std::clamp<int64_t>(predictor["minReplicas"].integer(1), 0, kReplicasMax));
+  if (const Json* percent = predictor.find("canaryTrafficPercent"); percent && percent->is_int())
+    wanted.canary_percent = static_cast<int>(std::clamp<int64_t>(percent->integer(), 0, 100));
+  Json revision = predictor;
+  for (std::string_view field : kNotPartOfRevision) revision.erase(field);
+  wanted.predictor_hash = sha256_hex(revision.dump()).substr(0, 16);
+  return wanted;
+}
+
+Json deployment_for(const Json& service, const Wanted& wanted, int number, const Backing& backing) {
+  const std::string name = revision_name(wanted.name, number);
+  const Json labels = Json::object({{std::string(kServiceLabel), wanted.name},
+                                    {std::string(kRevisionLabel), name},
+                                    {"component", "predictor"},
+                                    {"app", name}});
+  Json annotations = Json::object({{std::string(kHashAnnotation), wanted.predictor_hash},
+                                   {std::string(kPredictorAnnotation), service.at({"spec", "predictor"}).dump()}});
+  if (!backing.model.name.empty())
+    annotations[kModelAnnotation] = fmt::format("{}/{}", backing.model.name, backing.model.version);
+  return Json::object({
+      {"apiVersion", "apps/v1"},
+      {"kind", "Deployment"},
+      {"metadata", Json::object({{"name", name},
+                                 {"namespace", service.at({"metadata", "namespace"})},
+                                 {"labels", labels},
+                                 {"annotations", std::move(annotations)},
+                                 {"ownerReferences", Json::array({owner_reference(service)})}})},
+      {"spec", Json::object({{"replicas", wanted.replicas},
+                             {"selector", Json::object({{"matchLabels", Json::object({{std::string(kRevisionLabel), name}})}})},
+                             {"template", Json::object({{"metadata", Json::object({{"labels", labels}})},
+                                                        {"spec", pod_spec(service, backing)}})}})},
+  });
+}
+
+}  // namespace mk::serving
