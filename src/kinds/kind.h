@@ -1,5 +1,5 @@
 // What a kind of object is, as data: names, schema, printer columns, subresources. No behaviour.
-// The registry is built once at start from the embedded kinds/<group>/<kind>.yaml files and never changes.
+// The registry is built once, at first use, from the embedded src/kinds/<group>/<kind>.yaml files and never changes.
 #pragma once
 #include <string>
 #include <string_view>
@@ -11,9 +11,12 @@
 namespace mk::kinds {
 
 struct Column {
-  std::string name;         // "READY"
+  std::string name;         // "Ready"; people see it in capitals
   std::string type;         // "string", "integer", "date"
-  std::string json_path;    // ".status.conditions[?(@.type=='Ready')].status"
+  std::string format;       // "name" for the first column, else usually empty
+  std::string json_path;    // ".status.conditions[?(@.type=='Ready')].status"; empty for computed columns
+  std::string computed;     // name of a function in columns.cc, where a path is not enough
+  std::string if_missing;   // what a path without a value prints, "<none>"; empty = an empty cell
   std::string description;
   int64_t priority = 0;     // > 0: only with -o wide
 };
@@ -27,13 +30,20 @@ struct Kind {
   bool namespaced = true;
   bool status_subresource = true;
   bool scale_subresource = false;
-  Json schema;                           // OpenAPI v3 of the whole object, $ref to other definitions allowed
-  std::vector<Column> columns;           // NAME first and AGE last are implied where columns are given without them
+  // Fields that a field selector may name besides metadata.name and metadata.namespace.
+  std::vector<std::string> selectable_fields;
+  // OpenAPI v3 of the whole object (apiVersion, kind, metadata included). {"$ref": "PodSpec"} names an entry of
+  // schema_definitions(). Extensions as Kubernetes writes them (x-kubernetes-int-or-string,
+  // -preserve-unknown-fields, -patch-merge-key, -patch-strategy, -list-map-keys), plus format "quantity" and
+  // x-modelkit-immutable.
+  Json schema;
+  std::vector<Column> columns;  // Name first and Age last unless the file places them
 
   std::string resource() const { return group.empty() ? plural : plural + "." + group; }
   std::string api_version(std::string_view version) const {
     return group.empty() ? std::string(version) : group + "/" + std::string(version);
   }
+  std::string api_version() const { return api_version(versions.front()); }
 };
 
 // Every kind this binary knows, ordered by group and plural.
@@ -46,5 +56,7 @@ const Kind* find_kind_of(const Json& object);                                  /
 const Kind* find_typed(std::string_view word);
 // Shared schema parts that $ref names ("PodSpec", "ObjectMeta", ...).
 const Json& schema_definitions();
+// Follows {"$ref": name}; any other schema is returned as it is.
+const Json& resolve(const Json& schema);
 
 }  // namespace mk::kinds
