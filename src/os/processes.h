@@ -1,0 +1,98 @@
+// Processes that outlive us: each runs under a modelkit-shim in a run folder of its own, which is all there
+// is to know about it. Real: ShimProcesses. Simulated: SimulatedProcesses.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "os/clock.h"
+
+namespace mk::os {
+
+struct ProcessSpec {
+  struct Mount {
+    std::string source, target;
+    bool read_only = true;
+  };
+  struct Limit {
+    std::string name;  // "nofile", "nproc", "core", "as", "fsize", "cpu"
+    uint64_t soft = 0, hard = 0;
+  };
+  std::string pod;                     // whose it is; recorded and shown
+  std::vector<std::string> argv, env;  // env as "NAME=value"
+  std::string cwd = "/";
+  std::optional<uint32_t> uid;  // also the gid; unset = ours
+  bool open_exec = false;       // argv[0] need not be reachable for `uid`
+  std::vector<Mount> mounts;    // in a mount namespace of its own, as are `hidden` folders
+  std::vector<std::string> hidden;
+  std::vector<Limit> limits;
+  Duration grace = Duration::from_seconds(30);
+  uint64_t log_bytes_max = 10u << 20;  // of one log file
+  uint64_t log_files_max = 5;
+};
+
+struct ProcessState {
+  enum class Phase : uint8_t { kAbsent, kRunning, kExited } phase = Phase::kAbsent;
+  int pid = 0;
+  Time started, finished;
+  int exit_code = 0, signal = 0;  // a signal's exit code is 128 + signal
+  std::string reason, message;    // "Completed", "Error", "StartError", "Lost"
+  bool running() const { return phase == Phase::kRunning; }
+  bool exited() const { return phase == Phase::kExited; }
+};
+
+// Thread-safe. A run folder is used for one run only.
+class Processes {
+ public:
+  virtual ~Processes() = default;
+  // Returns once the program runs, or with state kExited and reason StartError when it cannot; an Error only
+  // when nothing was started. `folder` exists and is empty.
+  virtual Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) = 0;
+  // What is known of a run, whoever started it. Blocks shortly when a start was cut off by our own end.
+  virtual ProcessState look(const std::string& folder) = 0;
+  // SIGTERM to its group, SIGKILL after `grace`; returns at once. Asking again may shorten the grace.
+  virtual Result<void> stop(const std::string& folder, Duration grace) = 0;
+  virtual Result<void> signal(const std::string& folder, int number) = 0;
+  // Called on a thread of its own when a run that start() or look() has seen running ends.
+  virtual void on_exit(std::function<void(const std::string& folder)> call) = 0;
+};
+
+// `shim`: path of the shim's executable.
+std::unique_ptr<Processes> make_shim_processes(std::string shim);
+// Writes the embedded shim to `folder`/<hash>/modelkit-shim unless it is there; its path.
+Result<std::string> install_shim(const std::string& folder);
+
+// Keeps runs in memory; the test ends them.
+class SimulatedProcesses final : public Processes {
+ public:
+  explicit SimulatedProcesses(const Clock& clock) : clock_(clock) {}
+  Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override;
+  ProcessState look(const std::string& folder) override;
+  Result<void> stop(const std::string& folder, Duration grace) override;
+  Result<void> signal(const std::string& folder, int number) override;
+  void on_exit(std::function<void(const std::string&)> call) override { on_exit_ = std::move(call); }
+
+  void exit(const std::string& folder, int code);
+  std::vector<std::string> running() const;  // folders
+  struct Run {
+    ProcessSpec spec;
+    ProcessState state;
+    bool stop_asked = false;
+  };
+  std::map<std::string, Run> runs;
+  std::string refuse_start;  // not empty: starts end at once with StartError and this message
+  bool obey_stop = true;     // a stopped run ends at once with 143
+
+ private:
+  const Clock& clock_;
+  std::function<void(const std::string&)> on_exit_;
+  int next_pid_ = 1000;
+};
+
+}  // namespace mk::os

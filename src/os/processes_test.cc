@@ -1,0 +1,317 @@
+#include "os/processes.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/format.h"
+#include "os/files.h"
+
+using namespace mk;
+using os::ProcessSpec;
+using os::ProcessState;
+
+namespace {
+
+// A folder of runs, with real shims that are gone when the test is.
+class Runs {
+ public:
+  Runs() {
+    char name[] = "/tmp/mk-processes-XXXXXX";
+    root = mkdtemp(name);
+    shim = os::install_shim(root + "/bin").value();
+    open();
+  }
+  ~Runs() {
+    for (const std::string& run : folders) {
+      if (processes->look(run).running()) (void)processes->stop(run, {});
+      wait(run);
+    }
+    processes.reset();
+    (void)os::remove_all(root);
+  }
+  void open() {
+    processes = os::make_shim_processes(shim);
+    processes->on_exit([this](const std::string& folder) {
+      std::lock_guard lock(mutex);
+      ended.push_back(folder);
+      changed.notify_all();
+    });
+  }
+  std::string folder() {
+    folders.push_back(fmt::format("{}/run{}", root, folders.size()));
+    REQUIRE(os::make_folder(folders.back()));
+    return folders.back();
+  }
+  ProcessSpec shell(const std::string& script) {
+    ProcessSpec spec;
+    spec.pod = "test";
+    spec.argv = {"sh", "-c", script};
+    spec.env = {"PATH=/usr/bin:/bin"};
+    return spec;
+  }
+  ProcessState wait(const std::string& run) {
+    for (int i = 0; i < 5000 && processes->look(run).running(); ++i) usleep(2000);
+    return processes->look(run);
+  }
+  std::string log(const std::string& run) { return os::read_file(run + "/log").value_or(""); }
+
+  std::string root, shim;
+  std::vector<std::string> folders, ended;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::unique_ptr<os::Processes> processes;
+};
+
+std::string run_as(uid_t uid, const std::string& command) {
+  std::string text;
+  int out[2];
+  REQUIRE(pipe(out) == 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(out[1], 1);
+    dup2(out[1], 2);
+    if (setgid(uid) != 0 || setuid(uid) != 0) _exit(9);
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(9);
+  }
+  ::close(out[1]);
+  char chunk[512];
+  ssize_t n = 0;
+  while ((n = read(out[0], chunk, sizeof chunk)) > 0) text.append(chunk, static_cast<size_t>(n));
+  ::close(out[0]);
+  waitpid(pid, nullptr, 0);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("processes: a run is seen from start to exit, with its output and exit code") {
+  Runs runs;
+  const std::string run = runs.folder();
+  CHECK(runs.processes->look(run).phase == ProcessState::Phase::kAbsent);
+  auto started = runs.processes->start(run, runs.shell("echo hello; echo oops >&2; printf end; exit 3"));
+  REQUIRE(started);
+  const ProcessState state = runs.wait(run);
+  CHECK(state.exited());
+  CHECK(state.exit_code == 3);
+  CHECK(state.reason == "Error");
+  CHECK(state.started <= state.finished);
+  const std::string log = runs.log(run);
+  CHECK(log.find(" stdout F hello\n") == 30);
+  CHECK(log.find(" stderr F oops\n") != std::string::npos);
+  CHECK(log.find(" stdout F end\n") != std::string::npos);
+  std::unique_lock lock(runs.mutex);
+  CHECK(runs.changed.wait_for(lock, std::chrono::seconds(5), [&] { return !runs.ended.empty(); }));
+  CHECK(runs.ended == std::vector{run});
+}
+
+TEST_CASE("processes: what cannot start says why and which") {
+  Runs runs;
+  const struct {
+    std::vector<std::string> argv;
+    std::string cwd, message;
+  } cases[] = {
+      {{"no-such-program"}, "/", "cannot run no-such-program: No such file or directory"},
+      {{"/etc/passwd"}, "/", "cannot run /etc/passwd: Permission denied"},
+      {{"sh"},
+       "/no/such/folder",
+       "cannot enter its working folder /no/such/folder: No such file or directory"},
+  };
+  for (const auto& wanted : cases) {
+    const std::string run = runs.folder();
+    ProcessSpec spec = runs.shell("");
+    spec.argv = wanted.argv;
+    spec.cwd = wanted.cwd;
+    auto started = runs.processes->start(run, spec);
+    REQUIRE(started);
+    CHECK(started->exited());
+    CHECK(started->exit_code == 128);
+    CHECK(started->reason == "StartError");
+    CHECK(started->message == wanted.message);
+  }
+}
+
+TEST_CASE("processes: another instance adopts what runs and learns its exit code; no log line is lost") {
+  Runs runs;
+  const std::string run = runs.folder();
+  REQUIRE(
+      runs.processes->start(run, runs.shell("i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done; "
+                                            "while [ ! -e " +
+                                            runs.root + "/go ]; do sleep 0.02; done; echo last; exit 42")));
+  REQUIRE(runs.processes->look(run).running());
+  const int pid = runs.processes->look(run).pid;
+  runs.processes.reset();  // as after kill -9: nothing is handed over but the folder
+  runs.open();
+  CHECK(runs.processes->look(run).running());
+  CHECK(runs.processes->look(run).pid == pid);
+  REQUIRE(os::write_file(runs.root + "/go", ""));
+  CHECK(runs.wait(run).exit_code == 42);
+  CHECK(runs.log(run).find("stdout F line 299\n") != std::string::npos);
+  CHECK(runs.log(run).find("stdout F last\n") != std::string::npos);
+  std::unique_lock lock(runs.mutex);
+  CHECK(runs.changed.wait_for(lock, std::chrono::seconds(5), [&] { return !runs.ended.empty(); }));
+}
+
+TEST_CASE("processes: stop asks first, kills after the grace, and takes every descendant along") {
+  Runs runs;
+  const std::string polite = runs.folder(), stubborn = runs.folder();
+  REQUIRE(runs.processes->start(
+      polite, runs.shell("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done")));
+  REQUIRE(runs.processes->start(
+      stubborn,
+      runs.shell(
+          "trap '' TERM; (setsid sleep 987 & setsid sh -c 'sleep 986 & sleep 985' &) ; echo up; sleep 984")));
+  while (runs.log(polite).find("up") == std::string::npos ||
+         runs.log(stubborn).find("up") == std::string::npos)
+    usleep(1000);
+  REQUIRE(runs.processes->stop(polite, Duration::from_seconds(20)));
+  CHECK(runs.wait(polite).exit_code == 5);
+  CHECK(runs.log(polite).find("stdout F bye\n") != std::string::npos);
+  REQUIRE(runs.processes->stop(stubborn, Duration::from_ms(50)));
+  const ProcessState state = runs.wait(stubborn);
+  CHECK(state.exit_code == 137);
+  CHECK(state.signal == SIGKILL);
+  CHECK(run_as(getuid(), "ps -eo args | grep '^sleep 98[4-7]'") == "");
+}
+
+TEST_CASE("processes: logs rotate within their bound and long lines come in parts") {
+  Runs runs;
+  const std::string run = runs.folder();
+  ProcessSpec spec = runs.shell(
+      "head -c 40000 /dev/zero | tr '\\0' x; echo; i=0; while [ $i -lt 4000 ]; do "
+      "echo \"$i 0123456789012345678901234567890123456789\"; i=$((i+1)); done");
+  spec.log_bytes_max = 64 << 10;
+  spec.log_files_max = 3;
+  REQUIRE(runs.processes->start(run, spec));
+  CHECK(runs.wait(run).exit_code == 0);
+  CHECK(os::exists(run + "/log.2"));
+  CHECK_FALSE(os::exists(run + "/log.3"));
+  const std::string text =
+      os::read_file(run + "/log.2").value() + os::read_file(run + "/log.1").value() + runs.log(run);
+  CHECK(text.size() <= 3 * (64u << 10));
+  int last = -1, gaps = 0;
+  for (size_t at = text.find("stdout F "); at != std::string::npos; at = text.find("stdout F ", at + 1)) {
+    const int line = std::atoi(text.c_str() + at + 9);
+    gaps += last >= 0 && line != last + 1;
+    last = line;
+  }
+  CHECK(last == 3999);
+  CHECK(gaps == 0);
+}
+
+TEST_CASE("processes: a run whose shim was killed, or never came up, is lost for good and says so") {
+  Runs runs;
+  const std::string killed = runs.folder(), never = runs.folder();
+  REQUIRE(runs.processes->start(killed, runs.shell("echo up; sleep 983")));
+  const std::string state = os::read_file(killed + "/state").value();
+  const int shim = std::atoi(state.c_str() + state.find("\nshim ") + 6);
+  kill(shim, SIGKILL);
+  const ProcessState seen = runs.wait(killed);
+  CHECK(seen.exited());
+  CHECK(seen.reason == "Lost");
+  CHECK(seen.exit_code == 137);
+  for (int i = 0; i < 500 && !run_as(getuid(), "ps -eo args | grep '^sleep 983'").empty(); ++i) usleep(2000);
+  CHECK(run_as(getuid(), "ps -eo args | grep '^sleep 983'") == "");
+  REQUIRE(os::write_file(never + "/spec", "modelkit-shim-spec 1\narg true\n"));
+  CHECK(runs.processes->look(never).reason == "Lost");
+  // A shim that comes late finds the run decided.
+  CHECK(run_as(getuid(), runs.shim + " " + never + " 1; echo $?") == "3\n");
+}
+
+TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") {
+  Runs runs;
+  for (int round = 0; round < 5; ++round) {
+    const std::string run = runs.folder();
+    int go[2];
+    REQUIRE(pipe(go) == 0);
+    const pid_t parent = fork();
+    if (parent == 0) {
+      // A process of its own with its own threads, as modelkit is.
+      auto mine = os::make_shim_processes(runs.shim);
+      ProcessSpec spec = runs.shell("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 17");
+      (void)mine->start(run, spec);
+      [[maybe_unused]] const ssize_t n = write(go[1], "x", 1);
+      pause();
+      _exit(0);
+    }
+    char byte = 0;
+    REQUIRE(read(go[0], &byte, 1) == 1);
+    usleep(static_cast<useconds_t>(round * 700));
+    kill(parent, SIGKILL);
+    waitpid(parent, nullptr, 0);
+    ::close(go[0]);
+    ::close(go[1]);
+    const ProcessState state = runs.wait(run);
+    CHECK(state.exit_code == 17);
+    const std::string log = runs.log(run);
+    int lines = 0;
+    for (const char c : log) lines += c == '\n';
+    CHECK(lines == 2000);
+    CHECK(log.find("stdout F line 1999\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("processes: volumes lie where asked, private folders are hidden, the machine is unchanged") {
+  Runs runs;
+  const std::string run = runs.folder(), volume = runs.root + "/volume";
+  REQUIRE(os::make_folder(volume, 0755));
+  REQUIRE(os::write_file(volume + "/key", "value\n", 0644));
+  ProcessSpec spec = runs.shell(
+      "cat /etc/mk-test/deep/key /mk-test-data/key; ls " + runs.root +
+      "; echo x 2>/dev/null > /etc/mk-test/deep/new || echo read-only; cat /etc/passwd | head -c 4");
+  spec.mounts = {{volume, "/etc/mk-test/deep", true}, {volume, "/mk-test-data", false}};
+  spec.hidden = {runs.root};
+  auto started = runs.processes->start(run, spec);
+  REQUIRE(started);
+  CHECK(started->message == "");
+  CHECK(runs.wait(run).exit_code == 0);
+  std::string lines;
+  const std::string log = runs.log(run);
+  for (size_t at = log.find(" stdout F "); at != std::string::npos; at = log.find(" stdout F ", at + 1))
+    lines += log.substr(at + 10, log.find('\n', at) - at - 9);
+  CHECK(lines == "value\nvalue\nread-only\nroot\n");
+  CHECK_FALSE(os::exists("/etc/mk-test"));
+  CHECK_FALSE(os::exists("/mk-test-data"));
+}
+
+TEST_CASE(
+    "processes: a run under its own uid reads nothing of the owner's; without it the same attack works" *
+    doctest::skip(getuid() != 0)) {
+  Runs runs;
+  chmod(runs.root.c_str(), 0755);
+  const std::string secret = runs.root + "/secret";
+  REQUIRE(os::write_file(secret, "owner only\n", 0600));
+  const int parent = getpid();
+  const std::string attack = fmt::format(
+      "cat {0}; echo spoilt >> {0}; kill -0 {1} && echo could-kill; cat /proc/{1}/environ > /dev/null && "
+      "echo could-peek; id -u",
+      secret, parent);
+  const auto output = [&](std::optional<uint32_t> uid) {
+    const std::string run = runs.folder();
+    ProcessSpec spec = runs.shell(attack);
+    spec.uid = uid;
+    auto started = runs.processes->start(run, spec);
+    REQUIRE(started);
+    CHECK(started->message == "");
+    runs.wait(run);
+    return runs.log(run);
+  };
+  const std::string open = output({});
+  CHECK(open.find("stdout F owner only") != std::string::npos);
+  CHECK(open.find("could-kill") != std::string::npos);
+  CHECK(open.find("could-peek") != std::string::npos);
+  CHECK(os::read_file(secret).value() == "owner only\nspoilt\n");
+  const std::string closed = output(200'777);
+  CHECK(closed.find("owner only") == std::string::npos);
+  CHECK(closed.find("could-") == std::string::npos);
+  CHECK(closed.find("stdout F 200777\n") != std::string::npos);
+  CHECK(os::read_file(secret).value() == "owner only\nspoilt\n");
+}

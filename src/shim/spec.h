@@ -1,0 +1,48 @@
+// What to run, read from the run folder's spec file (os/shim_protocol.h).
+#pragma once
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mk::shim {
+
+inline constexpr size_t kMountsMax = 64;
+inline constexpr size_t kHiddenMax = 16;
+inline constexpr size_t kLimitsMax = 16;
+
+struct Mount {
+  const char* source = nullptr;
+  const char* target = nullptr;
+  bool read_only = true;
+};
+
+struct Limit {
+  int resource = 0;
+  rlimit value{};
+};
+
+struct Spec {
+  char** argv = nullptr;  // NULL-terminated
+  char** envp = nullptr;
+  const char* pod = "";  // the Pod's uid, for people and ps
+  const char* cwd = "/";
+  bool has_ids = false;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  bool open_exec = false;  // argv[0] is opened before the process loses sight of it
+  uint64_t log_bytes_max = 0, log_files_max = 0;
+  int64_t grace_ms = 30'000;
+  Mount mounts[kMountsMax];
+  size_t mount_count = 0;
+  const char* hidden[kHiddenMax] = {};
+  size_t hidden_count = 0;
+  Limit limits[kLimitsMax];
+  size_t limit_count = 0;
+};
+
+// Reads "spec" in the working folder. Null, or what is wrong with it. The text lives as long as the process.
+const char* read_spec(Spec& spec);
+
+}  // namespace mk::shim
