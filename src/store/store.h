@@ -39,11 +39,12 @@ struct Object {
   std::string body;  // JSON with metadata.resourceVersion filled in; serialised once
   std::vector<std::pair<std::string, std::string>> labels;  // sorted by key
   std::vector<std::string> owners;                          // uids of ownerReferences
-  Json json() const;  // parsed anew at each call
+  Json json() const;                                        // parsed anew at each call
 };
 using ObjectRef = std::shared_ptr<const Object>;
 
-// ---- writing -------------------------------------------------------------------------------------------------
+// ---- writing
+// -------------------------------------------------------------------------------------------------
 
 struct ObjectOp {
   enum class Kind : uint8_t { kCreate, kUpdate, kDelete } kind = Kind::kCreate;
@@ -54,7 +55,10 @@ struct ObjectOp {
   std::optional<Version> if_version;
 };
 
-using Value = std::variant<std::monostate, int64_t, double, std::string, std::string_view>;
+struct Bytes {  // bound as a BLOB
+  std::string_view data;
+};
+using Value = std::variant<std::monostate, int64_t, double, std::string, std::string_view, Bytes>;
 using Blob = std::string;
 
 // A result row; columns by position. Views live until the next step.
@@ -67,8 +71,10 @@ class Row {
   virtual std::string_view text(int column) const = 0;  // text or blob bytes
 };
 
-// SQL on tables. Statements are prepared once per connection and cached by their text, so pass string literals.
-// Bound text is copied by SQLite only while the call runs. `query` stops early when `each` returns false.
+// SQL on tables, one statement a call. Statements are prepared once per connection and cached by their text,
+// so pass string literals and bind what varies. Bound text need live only while the call runs. `query` stops
+// early when `each` returns false; `each` may run further queries. A broken UNIQUE or PRIMARY KEY gives
+// kAlreadyExists.
 class RowReader {
  public:
   virtual ~RowReader() = default;
@@ -77,19 +83,21 @@ class RowReader {
 };
 class RowWriter : public RowReader {
  public:
-  virtual Result<int64_t> exec(std::string_view sql, const std::vector<Value>& values = {}) = 0;  // rows changed
+  virtual Result<int64_t> exec(std::string_view sql,
+                               const std::vector<Value>& values = {}) = 0;  // -> rows changed
   virtual int64_t last_insert_id() const = 0;
 };
 
-// Append-only bytes by stream, e.g. a run's metric points. Each append is one segment; merging replaces the segments
-// up to `last` by one. Opaque to the store; the owner versions its own encoding.
+// Append-only bytes by stream, e.g. a run's metric points. Each append is one segment; merging replaces the
+// segments up to `last` by one. Opaque to the store; the owner versions its own encoding.
 struct SegmentAppend {
   std::string stream;
   std::string bytes;
 };
 
-// All or nothing. Objects are checked first (in order), then `rows` runs on the writer thread inside a savepoint: it
-// must be quick and touch nothing but its RowWriter. An error anywhere drops the whole Txn and nothing else.
+// All or nothing. Objects are checked first (in order), then `rows` runs on the writer thread inside a
+// savepoint: it must be quick and touch nothing but its RowWriter. An error anywhere drops the whole Txn and
+// nothing else.
 struct Txn {
   std::vector<ObjectOp> objects;
   std::function<Result<void>(RowWriter&)> rows;
@@ -97,43 +105,53 @@ struct Txn {
 };
 
 struct Committed {
-  Version version = 0;              // of the last object written, or the store's current one
-  std::vector<ObjectRef> objects;   // as stored, in the order of Txn::objects; deleted ones in their last state
+  Version version = 0;  // of the last object written, or the store's current one
+  std::vector<ObjectRef>
+      objects;  // as stored, in the order of Txn::objects; deleted ones in their last state
 };
 using Completion = std::function<void(Result<Committed>)>;
 
-// ---- reading and watching ------------------------------------------------------------------------------------
+// ---- reading and watching
+// ------------------------------------------------------------------------------------
 
 struct Selection {
-  std::string resource;
+  std::string resource;              // empty = all resources
   std::optional<std::string> space;  // unset = all namespaces
 };
 struct Listing {
-  std::vector<ObjectRef> objects;    // ordered by (space, name)
-  Version version = 0;               // everything up to here is in `objects`
+  std::vector<ObjectRef> objects;  // ordered by (resource, space, name)
+  Version version = 0;             // everything up to here is in `objects`
 };
 
 struct Event {
   enum class Kind : uint8_t { kAdded, kModified, kDeleted, kBookmark } kind = Kind::kAdded;
-  ObjectRef object;     // the new state; for kDeleted the last state with the version of the deletion
-  ObjectRef previous;   // for kModified and kDeleted, so that selectors can see transitions
+  ObjectRef object;    // the new state; for kDeleted the last state with the version of the deletion
+  ObjectRef previous;  // for kModified and kDeleted, so that selectors can see transitions
   Version version = 0;
 };
 
-// One subscription. Events arrive in commit order, none twice, none left out. `ready` is called (on the writer's
-// thread; must only hand over) whenever events may wait; take() never blocks. A watcher that falls behind the ring
-// gets Code::kGone and must list again.
+// One subscription. Events arrive in commit order, none twice, none left out. `ready` is called (on the
+// writer's thread; must only hand over) once events may wait and not again before the next take(). So: take()
+// once after subscribing, and after each `ready` until it gives nothing. take() never blocks. A watcher that
+// falls behind the ring gets Code::kGone and must list again.
 class Watch {
  public:
-  virtual ~Watch() = default;  // unsubscribes; `ready` is not called afterwards
+  // Unsubscribes; `ready` is not called afterwards. Waits for a running `ready`, so hold no lock that it
+  // takes.
+  virtual ~Watch() = default;
   virtual Result<std::vector<Event>> take(size_t events_max = 1000) = 0;
+  // Every event up to this version has been handed out by take(): what a bookmark says. Take until empty
+  // first.
+  virtual Version reached() const = 0;
 };
 
 class Store {
  public:
   virtual ~Store() = default;  // finishes what was submitted
 
-  // Calls `done` on the store's completion thread after the commit is durable; it must be quick.
+  // Calls `done` on the writer's thread, in the order of submission, after the commit is durable and visible
+  // to readers; it must be quick and hand over (it may submit, never block). A transaction that finds the
+  // queue full is refused with kResourceExhausted on the caller's thread.
   virtual void submit(Txn txn, Completion done) = 0;
   Result<Committed> commit(Txn txn);  // blocks; never on an I/O thread or inside `rows`
 
@@ -141,14 +159,19 @@ class Store {
   virtual Listing list(const Selection& selection) const = 0;
   virtual std::vector<ObjectRef> owned_by(std::string_view owner_uid) const = 0;
   virtual Version version() const = 0;
-  // Events after `from`; kGone when the ring no longer reaches back that far.
-  virtual Result<std::unique_ptr<Watch>> watch(Selection selection, Version from, std::function<void()> ready) = 0;
+  // Events after `from`; kGone when the ring no longer reaches back that far, or `from` is not of this store.
+  virtual Result<std::unique_ptr<Watch>> watch(Selection selection, Version from,
+                                               std::function<void()> ready) = 0;
 
-  // Runs `read` on a read connection with one consistent view of the tables; blocks while all are busy.
+  // Runs `read` on a read connection with one consistent view of the tables; blocks while all are busy. Be
+  // quick (the log cannot be emptied meanwhile; a read of seconds may be broken off), and never read or
+  // commit inside.
   virtual Result<void> read(const std::function<Result<void>(RowReader&)>& read) const = 0;
 
-  virtual Result<std::vector<std::pair<int64_t, Blob>>> segments(std::string_view stream) const = 0;  // (id, bytes)
-  // Replaces segments with ids up to `last` by `merged`; part of the writer's order like every Txn.
+  virtual Result<std::vector<std::pair<int64_t, Blob>>> segments(
+      std::string_view stream) const = 0;  // (id, bytes)
+  // Replaces segments with ids up to `last` by `merged`, which takes that id; kNotFound when `last` is not in
+  // the stream any more. Part of the writer's order like every Txn.
   virtual void merge_segments(std::string stream, int64_t last, std::string merged, Completion done) = 0;
   virtual void drop_segments(std::string stream, Completion done) = 0;
 
@@ -161,18 +184,23 @@ class Store {
   virtual Stats stats() const = 0;
 };
 
-// A module's tables. Run once, in order, when the database's recorded number for `module` is below an index + 1.
+// A module's tables. Run once, in order, when the database's recorded number for `module` is below an index
+// + 1.
 struct Schema {
   std::string module;
   std::vector<std::string> migrations;  // each one or more SQL statements; never edited once released
 };
 
 struct StoreOptions {
-  std::string path;                 // database file; its folder must exist. Empty = memory only, nothing durable
+  std::string path;  // database file; its folder must exist. Empty = memory only, nothing durable
   std::vector<Schema> schemas;
   size_t watch_ring_events_max = 10'000;
-  size_t readers = 2;               // read connections
+  size_t watch_ring_bytes_max = 8u << 20;  // of object bodies
+  size_t readers = 2;                      // read connections, opened when first needed
+  std::string vfs;  // SQLite's name of the file layer; empty = the system's. Tests put faults here
 };
+// Errors: kFailedPrecondition when another process has it open, a newer modelkit wrote it, or it is no
+// database of ours. A store that opens on a full disk is read-only.
 Result<std::unique_ptr<Store>> open_store(StoreOptions options);
 
 }  // namespace mk::store

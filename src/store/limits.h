@@ -1,0 +1,29 @@
+// Bounds of the store.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace mk::store {
+
+constexpr size_t kBatchTxnsMax = 1024;       // transactions in one commit
+constexpr size_t kBatchBytesMax = 4u << 20;  // their objects and segments together (one may be larger)
+constexpr size_t kPendingTxnsMax = 20'000;   // submitted and not yet taken up; beyond it submit refuses
+constexpr size_t kPendingBytesMax = 64u << 20;
+constexpr size_t kObjectBytesMax = 3u << 20;    // one serialised object
+constexpr size_t kSegmentBytesMax = 16u << 20;  // one segment
+constexpr size_t kStatementsMax = 128;          // prepared statements kept by a connection
+
+// The log is moved into the database file from kWalBytesGoal on; at kWalBytesMax readers are held back until
+// it is empty again. The reserve must hold a whole log: moving a log on a full disk grows the database while
+// the log still stands.
+constexpr int64_t kWalBytesGoal = 4 << 20;
+constexpr int64_t kWalBytesMax = 8 << 20;
+constexpr int64_t kReserveBytes = 16 << 20;
+static_assert(kReserveBytes >= kWalBytesMax + static_cast<int64_t>(kBatchBytesMax));
+constexpr int64_t kReaderPatienceMs =
+    2000;  // how long a read may hold up an overfull log before it is broken off
+
+constexpr int kWriterCacheKib = 4096;  // SQLite page cache, filled on demand
+constexpr int kReaderCacheKib = 2048;  // each
+
+}  // namespace mk::store

@@ -1,0 +1,300 @@
+#include "store/sqlite_store.h"
+
+#include <pthread.h>
+
+#include "base/format.h"
+#include "base/log.h"
+#include "store/limits.h"
+#include "store/schema.h"
+
+namespace mk::store {
+
+Result<std::unique_ptr<Store>> SqliteStore::open(StoreOptions options) {
+  auto store = std::unique_ptr<SqliteStore>(new SqliteStore(std::move(options)));
+  MK_OK(store->open_files());
+  MK_OK(store->load());
+  store->ring_ = std::make_shared<Ring>(store->options_.watch_ring_events_max,
+                                        store->options_.watch_ring_bytes_max, store->counters_.version);
+  store->writer_ = std::thread([self = store.get()] { self->run(); });
+  pthread_setname_np(store->writer_.native_handle(), "mk-store");
+  return store;
+}
+
+Result<void> SqliteStore::open_files() {
+  if (in_memory()) {
+    MK_TRY(db_, Connection::open({}, Connection::Mode::kMemory, kWriterCacheKib));
+    return migrate(*db_, options_.schemas, true);
+  }
+  MK_TRY(disk_, Disk::claim(options_.path));
+  if (!disk_->keep_reserve()) {
+    read_only_ = disk_full_ = true;
+    log::error("the disk is full: the store is read-only until there is room and modelkit is restarted",
+               {{"path", options_.path}, {"bytes_needed", kReserveBytes}});
+  }
+  const Connection::Place place{options_.path, options_.vfs};
+  MK_TRY(db_, Connection::open(place, Connection::Mode::kReadWrite, kWriterCacheKib));
+  MK_OK(migrate(*db_, options_.schemas, !read_only_));
+  readers_ = std::make_unique<Readers>(place, options_.readers);
+  return {};
+}
+
+Result<void> SqliteStore::load() {
+  MK_OK(db_->query("SELECT version, segment FROM store_counters", {}, [&](const Row& row) {
+    counters_.version = static_cast<Version>(row.integer(0));
+    counters_.segment = row.integer(1);
+    return true;
+  }));
+  std::vector<Change> objects;
+  Result<void> held;
+  MK_OK(db_->query("SELECT id, resource, space, name, version, body FROM store_objects ORDER BY id", {},
+                   [&](const Row& row) {
+                     Key key{std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3))};
+                     const std::string name = key.text();
+                     auto object = restore(std::move(key), row.text(5), static_cast<Version>(row.integer(4)),
+                                           row.integer(0));
+                     if (!object) {
+                       held = fail(Error{Code::kFailedPrecondition, "object_damaged",
+                                         fmt::format("the database holds a damaged object: {}", name),
+                                         "restore a backup of the data folder"});
+                       return false;
+                     }
+                     counters_.row = row.integer(0);
+                     objects.push_back({nullptr, *std::move(object), false});
+                     return true;
+                   }));
+  MK_OK(held);
+  index_.apply(objects, counters_.version);
+  if (index_.size() != objects.size()) {
+    return fail(Error{Code::kFailedPrecondition, "object_damaged", "the database holds an object twice",
+                      "restore a backup of the data folder"});
+  }
+  return {};
+}
+
+SqliteStore::~SqliteStore() {
+  {
+    std::lock_guard lock(queue_mutex_);
+    closing_ = true;
+  }
+  queue_filled_.notify_one();
+  if (writer_.joinable()) writer_.join();
+}
+
+// ---- submitting
+// ----------------------------------------------------------------------------------------------
+
+void SqliteStore::submit(Txn txn, Completion done) {
+  Submission submission;
+  submission.bytes = 256;
+  for (ObjectOp& op : txn.objects) {
+    std::shared_ptr<Stored> object;
+    if (op.kind != ObjectOp::Kind::kDelete && !submission.refused) {
+      auto made = draft(op.key, std::move(op.body));
+      if (made) {
+        object = *std::move(made);
+        submission.bytes += object->body.size();
+      } else {
+        submission.refused = std::move(made).error();
+      }
+    }
+    submission.drafts.push_back(std::move(object));
+  }
+  for (const SegmentAppend& segment : txn.segments) {
+    submission.bytes += segment.bytes.size();
+    if (segment.bytes.size() > kSegmentBytesMax) {
+      submission.refused = Error{
+          Code::kTooLarge, "segment_too_large",
+          fmt::format("{} bytes at once are too many; at most {}", segment.bytes.size(), kSegmentBytesMax)};
+    }
+  }
+  submission.txn = std::move(txn);
+  submission.done = std::move(done);
+  bool was_empty = false;
+  {
+    std::unique_lock lock(queue_mutex_);
+    if (queue_.size() >= kPendingTxnsMax || queue_bytes_ >= kPendingBytesMax) {
+      lock.unlock();
+      if (submission.done) {
+        submission.done(fail(Error{Code::kResourceExhausted, "store_overloaded",
+                                   "too many writes are waiting", "try again later"}));
+      }
+      return;
+    }
+    was_empty = queue_.empty();
+    queue_bytes_ += submission.bytes;
+    queue_.push_back(std::move(submission));
+  }
+  if (was_empty) queue_filled_.notify_one();
+}
+
+void SqliteStore::merge_segments(std::string stream, int64_t last, std::string merged, Completion done) {
+  Txn txn;
+  txn.rows = [stream = std::move(stream), last, merged = std::move(merged)](RowWriter& rows) -> Result<void> {
+    const std::string_view name = stream;
+    bool there = false;
+    MK_OK(rows.query("SELECT 1 FROM store_segments WHERE stream = ? AND id = ?", {name, last},
+                     [&](const Row&) { return there = true; }));
+    if (!there)
+      return fail(Code::kNotFound, "segment_not_found", "the segments were replaced or dropped meanwhile");
+    MK_TRY([[maybe_unused]] auto gone,
+           rows.exec("DELETE FROM store_segments WHERE stream = ? AND id <= ?", {name, last}));
+    MK_TRY([[maybe_unused]] auto added,
+           rows.exec("INSERT INTO store_segments(stream, id, bytes) VALUES(?, ?, ?)",
+                     {name, last, Bytes{merged}}));
+    return {};
+  };
+  submit(std::move(txn), std::move(done));
+}
+
+void SqliteStore::drop_segments(std::string stream, Completion done) {
+  Txn txn;
+  txn.rows = [stream = std::move(stream)](RowWriter& rows) -> Result<void> {
+    MK_TRY([[maybe_unused]] auto gone,
+           rows.exec("DELETE FROM store_segments WHERE stream = ?", {std::string_view(stream)}));
+    return {};
+  };
+  submit(std::move(txn), std::move(done));
+}
+
+// ---- the writer
+// ----------------------------------------------------------------------------------------------
+
+void SqliteStore::run() {
+  std::vector<Submission> batch;
+  while (take_up(batch)) {
+    carry_out(batch);
+    batch.clear();
+  }
+  if (db_->broken() || db_->disk_full()) db_->leave_log_on_close();
+}
+
+bool SqliteStore::take_up(std::vector<Submission>& batch) {
+  std::unique_lock lock(queue_mutex_);
+  queue_filled_.wait(lock, [&] { return closing_ || !queue_.empty(); });
+  size_t bytes = 0;
+  while (!queue_.empty() && batch.size() < kBatchTxnsMax && bytes < kBatchBytesMax) {
+    bytes += queue_.front().bytes;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  queue_bytes_ -= bytes;
+  return !batch.empty();
+}
+
+void SqliteStore::carry_out(std::vector<Submission>& batch) {
+  std::vector<Result<Committed>> results;
+  results.reserve(batch.size());
+  Batch decided(*db_, index_, counters_);
+  if (read_only_ || !commit_batch(batch, results, decided)) {
+    results.assign(batch.size(), fail(read_only_error()));
+  } else {
+    counters_ = decided.counters();
+    // Index before ring: who gets an event finds its object at least as new.
+    index_.apply(decided.changes(), counters_.version);
+    ring_->publish(decided.changes(), counters_.version);
+  }
+  transactions_ += batch.size();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].done) batch[i].done(std::move(results[i]));
+  }
+  trim_log();  // after the answers
+}
+
+bool SqliteStore::commit_batch(std::vector<Submission>& batch, std::vector<Result<Committed>>& results,
+                               Batch& decided) {
+  std::unique_lock<std::mutex> shared(db_mutex_, std::defer_lock);
+  if (in_memory()) shared.lock();  // readers must not see half a batch
+  bool held = db_->exec("BEGIN IMMEDIATE").has_value();
+  for (size_t i = 0; held && i < batch.size(); ++i) {
+    results.push_back(decided.add(batch[i]));
+    held = !decided.spoilt();
+  }
+  held = held && save_counters(decided.counters()) && db_->exec("COMMIT").has_value();
+  ++commits_;
+  if (held) return true;
+  if (db_->in_transaction()) (void)db_->exec("ROLLBACK");
+  stop_writing();
+  return false;
+}
+
+Result<void> SqliteStore::save_counters(const Counters& counters) {
+  if (counters.version == counters_.version && counters.segment == counters_.segment) return {};
+  MK_TRY([[maybe_unused]] auto changed,
+         db_->exec("UPDATE store_counters SET version = ?, segment = ?",
+                   {static_cast<int64_t>(counters.version), counters.segment}));
+  return {};
+}
+
+void SqliteStore::stop_writing() {
+  disk_full_ = db_->disk_full();
+  read_only_ = true;
+  log::error("a commit failed: the store is read-only until modelkit is restarted",
+             {{"path", options_.path}, {"disk_full", db_->disk_full()}, {"version", counters_.version}});
+  if (disk_full_ && disk_) disk_->release_reserve();  // room to move the log at the next start
+}
+
+Error SqliteStore::read_only_error() const {
+  if (disk_full_) {
+    return {Code::kUnavailable, "disk_full", "the disk is full; nothing was written",
+            "free some space, then restart modelkit"};
+  }
+  return {Code::kUnavailable, "store_read_only", "the store is read-only since a write failed",
+          "see the log for the cause, then restart modelkit"};
+}
+
+// Keeps the log near its goal. A reader that never ends would let it grow without bound, so at the cap
+// readers wait.
+void SqliteStore::trim_log() {
+  if (in_memory() || read_only_ || db_->wal_bytes() < kWalBytesGoal) return;
+  const bool full = db_->wal_bytes() >= kWalBytesMax;
+  if (full && !readers_->hold_back(Duration::from_ms(kReaderPatienceMs))) {
+    log::warn("a read holds up the log for too long", {{"log_bytes", db_->wal_bytes()}});
+  }
+  const bool moved = db_->checkpoint(full).has_value();
+  if (full) readers_->let_in();
+  if (!moved) stop_writing();
+}
+
+// ---- reading
+// -------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<Watch>> SqliteStore::watch(Selection selection, Version from,
+                                                  std::function<void()> ready) {
+  return ring_->watch(std::move(selection), from, index_.version(), std::move(ready));
+}
+
+Result<void> SqliteStore::read(const std::function<Result<void>(RowReader&)>& read) const {
+  if (!in_memory()) return readers_->run(read);
+  std::lock_guard lock(db_mutex_);
+  db_->set_read_only(true);
+  auto result = read(*db_);
+  db_->set_read_only(false);
+  return result;
+}
+
+Result<std::vector<std::pair<int64_t, Blob>>> SqliteStore::segments(std::string_view stream) const {
+  std::vector<std::pair<int64_t, Blob>> out;
+  MK_OK(read([&](RowReader& rows) {
+    return rows.query("SELECT id, bytes FROM store_segments WHERE stream = ? ORDER BY id", {stream},
+                      [&](const Row& row) {
+                        out.emplace_back(row.integer(0), Blob(row.text(1)));
+                        return true;
+                      });
+  }));
+  return out;
+}
+
+Store::Stats SqliteStore::stats() const {
+  Stats out;
+  out.version = index_.version();
+  out.objects = index_.size();
+  out.watchers = ring_->watchers();
+  out.commits = commits_;
+  out.transactions = transactions_;
+  out.read_only = read_only_;
+  std::lock_guard lock(queue_mutex_);
+  out.pending = queue_.size();
+  return out;
+}
+
+}  // namespace mk::store
