@@ -15,6 +15,9 @@ enum class Method : uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOption
 std::string_view method_name(Method method);
 Method parse_method(std::string_view name);
 
+// Equal but for the case of ASCII letters, as names of headers and hosts are compared.
+bool same_text(std::string_view a, std::string_view b);
+
 // Header fields in order; names compare without case. A value never holds CR, LF or NUL.
 class Headers {
  public:
@@ -23,7 +26,7 @@ class Headers {
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
   void set(std::string_view name, std::string value);  // replaces all of that name
   void remove(std::string_view name);
-  std::string_view get(std::string_view name) const;   // first value, or empty
+  std::string_view get(std::string_view name) const;  // first value, or empty
   bool has(std::string_view name) const;
   auto begin() const { return fields_.begin(); }
   auto end() const { return fields_.end(); }
@@ -35,7 +38,7 @@ class Headers {
 // The decoded query string; keys may repeat. Order is kept.
 class Query {
  public:
-  static Result<Query> parse(std::string_view raw);  // without the '?'
+  static Result<Query> parse(std::string_view raw);                                  // without the '?'
   std::string_view get(std::string_view key, std::string_view fallback = {}) const;  // first value
   std::vector<std::string_view> all(std::string_view key) const;
   bool has(std::string_view key) const;
@@ -48,22 +51,23 @@ class Query {
 
 // Who is at the other end of the connection, found once at accept and pinned to it.
 struct Peer {
-  std::string address;               // "127.0.0.1"
+  std::string address;  // "127.0.0.1"
   uint16_t port = 0;
   bool loopback = false;
   bool tls = false;
-  std::optional<uint32_t> uid;       // of a loopback peer whose socket the kernel could name; never guessed
+  std::optional<uint32_t> uid;  // of a loopback peer whose socket the kernel could name; never guessed
 };
 
 struct Request {
   Method method = Method::kGet;
-  std::string target;                // as sent: path and query, still encoded
-  std::string_view path() const;     // raw path, without the query
+  std::string method_text = {};   // as sent, for kOther only
+  std::string target = {};        // as sent: path and query, still encoded; starts with '/' (or is "*")
+  std::string_view path() const;  // raw path, without the query
   std::string_view raw_query() const;
   Headers headers;
-  std::string body;                  // whole, within the route's bound; empty when the body is streamed
+  std::string body;  // whole, within the route's bound; empty when the body is streamed
   Peer peer;
-  std::vector<std::string> params;   // what a route's {segments} matched, decoded once, in order
+  std::vector<std::string> params;  // what a route's {segments} matched, decoded once, in order
 };
 
 struct Response {

@@ -1,6 +1,6 @@
-// HTTP/1.1 server: keep-alive, TCP_NODELAY, one write per reply, bounded headers and bodies, deadlines, drain,
-// TLS or plain by the first byte. Handlers run on the server's I/O threads and must not block: long work goes to an
-// executor and answers through the Reply later, from any thread.
+// HTTP/1.1 server: keep-alive, TCP_NODELAY, one write per reply, bounded headers and bodies, deadlines,
+// drain, TLS or plain by the first byte. Handlers run on the server's I/O threads and must not block: long
+// work goes to an executor and answers through the Reply later, from any thread.
 #pragma once
 #include <functional>
 #include <memory>
@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "net/http.h"
+#include "net/io.h"
 
 namespace mk::net {
 
@@ -21,19 +22,28 @@ class Reply {
   Reply& operator=(Reply&&) noexcept;
   ~Reply();
 
+  // A reply without a connection: `call` gets the whole response, once. For tests and for calling a handler
+  // from inside the process. Streams and files are collected first.
+  static Reply capture(std::function<void(Response)> call);
+
   void send(Response response);
 
-  // Sends `length` bytes of the open file from `offset`; takes ownership of `fd`. Never holds the file in memory.
+  // Sends `length` bytes of the open file from `offset`; takes ownership of `fd`. Never holds the file in
+  // memory.
   void send_file(Response head, int fd, uint64_t offset, uint64_t length);
 
   // Starts a chunked reply. See Stream.
   class Stream stream(Response head);
 
+  // Calls back once, on the I/O thread, when the client is gone before the answer; not after it.
+  void on_closed(std::function<void()> call);
+
  private:
   std::shared_ptr<State> state_;
 };
 
-// A reply of unknown length. Thread-safe. Dropped without finish(), the connection is cut so that the client sees it.
+// A reply of unknown length. Thread-safe. Dropped without finish(), the connection is cut so that the client
+// sees it.
 class Stream {
  public:
   explicit Stream(std::shared_ptr<Reply::State> state);
@@ -41,11 +51,12 @@ class Stream {
   Stream& operator=(Stream&&) noexcept;
   ~Stream();
 
-  // Queues one chunk; false when the peer is gone or more than `Limits::stream_queue_bytes_max` wait (then it is cut).
+  // Queues one chunk; false when the peer is gone or more than `Limits::stream_queue_bytes_max` wait (then it
+  // is cut).
   bool write(std::string_view chunk);
   size_t queued_bytes() const;
   void on_drained(std::function<void()> call);  // called once, when the queue is next empty
-  void on_closed(std::function<void()> call);   // called once, when the peer is gone; at once if it is already
+  void on_closed(std::function<void()> call);  // called once, when the peer is gone; at once if it is already
   void finish();
 
  private:
@@ -77,7 +88,10 @@ struct Decision {
   std::function<void(Request, Reply)> whole;
   std::function<void(Request, Body, Reply)> stream;
   std::optional<Response> refuse;  // answered at once, the body is not read
-  bool upgrade = false;            // room for WebSocket and SPDY; not carried yet
+  // Writes what net/ itself refuses (a body that is too large or malformed) in the protocol's form. May be
+  // null.
+  Response (*error)(const Error&) = nullptr;
+  bool upgrade = false;  // room for WebSocket and SPDY; not carried yet
 };
 
 // Chooses a handler by the request's head. Called on an I/O thread; must be fast.
@@ -87,10 +101,10 @@ struct Limits {
   size_t header_bytes_max = 32u << 10;
   size_t connections_max = 10'000;
   size_t stream_queue_bytes_max = 8u << 20;
-  Duration header_deadline = Duration::from_seconds(20);   // from the first byte to the end of the head
-  Duration body_idle_deadline = Duration::from_seconds(60);
-  Duration write_deadline = Duration::from_seconds(60);
-  Duration idle_deadline = Duration::from_seconds(120);    // between requests
+  Duration header_deadline = Duration::from_seconds(20);     // from the first byte to the end of the head
+  Duration body_idle_deadline = Duration::from_seconds(60);  // for each next KiB (kProgressBytes)
+  Duration write_deadline = Duration::from_seconds(60);      // the same, for a client that reads slowly
+  Duration idle_deadline = Duration::from_seconds(120);      // between requests
 };
 
 struct TlsIdentity {
@@ -101,8 +115,10 @@ struct TlsIdentity {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  uint16_t port = 0;          // 0 = any; see Server::port()
+  uint16_t port = 0;      // 0 = any; see Server::port()
+  std::string unix_path;  // a Unix socket instead; an old socket file there is replaced; mode 0600
   size_t threads = 1;
+  std::shared_ptr<Io> io;  // these threads instead of own ones
   Limits limits = {};
   std::optional<TlsIdentity> tls;  // with it, the first byte decides TLS or plain
   bool find_peer_uid = false;      // sock_diag lookup of loopback peers at accept
