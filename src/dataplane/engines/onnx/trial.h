@@ -1,0 +1,12 @@
+// Finds out by trial whether requests may share one run of a model.
+#pragma once
+#include "dataplane/engines/engine.h"
+
+namespace mk::dataplane::onnx {
+
+// True when every input and output grows along a free first dimension, and two rows computed together give what they
+// give alone. A first dimension need not be a batch: in a sequence model it is time, and joining two clients'
+// sequences would mix them. So the model itself is asked, with seeded values; it is its warm-up as well.
+bool rows_are_independent(Engine& engine);
+
+}  // namespace mk::dataplane::onnx
