@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/engines/join.h"
+#include "os/clock.h"
 #include "os/random.h"
 
 namespace mk::dataplane::onnx {
@@ -51,7 +52,7 @@ std::optional<std::vector<Tensor>> make_row(const Signature& signature, os::Rand
     Tensor tensor{.name = spec.name, .type = spec.type, .shape = spec.shape};
     for (auto& dimension : tensor.shape)
       if (dimension < 0) dimension = kFreeDimension;
-    tensor.shape[0] = 1;
+    if (grows(spec)) tensor.shape[0] = 1;
     const auto count = element_count(tensor.shape, spec.name);
     if (!count || *count > kTrialElementsMax) return std::nullopt;
     tensor.data = Buffer(*count * size_of(spec.type));
@@ -104,6 +105,21 @@ bool rows_are_independent(Engine& engine) {
   if (!together) return false;
   const auto parts = split_rows(*together, {1, 1});
   return parts && same((*parts)[0], *alone_first) && same((*parts)[1], *alone_second);
+}
+
+std::optional<Duration> time_one_row(Engine& engine) {
+  constexpr int kTries = 5;
+  os::SeededRandom random(1);
+  const auto row = make_row(engine.signature(), random);
+  if (!row) return std::nullopt;
+  std::optional<Duration> best;
+  for (int i = 0; i < kTries; ++i) {
+    const Duration start = os::system_clock().monotonic();
+    if (!engine.run(*row, {})) return std::nullopt;
+    const Duration took = os::system_clock().monotonic() - start;
+    if (!best || took < *best) best = took;
+  }
+  return best;
 }
 
 }  // namespace mk::dataplane::onnx

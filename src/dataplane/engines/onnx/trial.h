@@ -1,5 +1,8 @@
 // Finds out by trial whether requests may share one run of a model.
 #pragma once
+#include <optional>
+
+#include "base/time.h"
 #include "dataplane/engines/engine.h"
 
 namespace mk::dataplane::onnx {
@@ -8,5 +11,8 @@ namespace mk::dataplane::onnx {
 // give alone. A first dimension need not be a batch: in a sequence model it is time, and joining two clients'
 // sequences would mix them. So the model itself is asked, with seeded values; it is its warm-up as well.
 bool rows_are_independent(Engine& engine);
+
+// The fastest of a few runs with one row; nothing when the model cannot be tried with made-up values.
+std::optional<Duration> time_one_row(Engine& engine);
 
 }  // namespace mk::dataplane::onnx
