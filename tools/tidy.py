@@ -110,6 +110,9 @@ def main():
     problems = []
     for path in listed.splitlines():
         file = ROOT / path
+        if file.is_symlink():
+            problems.append(f"{path}: no links in the tree; leave it out with git rm --cached")
+            continue
         if not file.is_file():
             continue
         if file.stat().st_size > 1 << 20:
