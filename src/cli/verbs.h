@@ -1,0 +1,17 @@
+// The verbs of this folder, one function a file. app/main.cc puts them in order.
+#pragma once
+#include "cli/verb.h"
+
+namespace mk::cli {
+
+Verb apply_verb();     // apply.cc
+Verb delete_verb();    // delete.cc
+Verb deploy_verb();    // deploy.cc
+Verb describe_verb();  // describe.cc
+Verb get_verb();       // get.cc
+Verb image_verb();     // image.cc
+Verb logs_verb();      // logs.cc
+Verb rollout_verb();   // rollout.cc
+Verb version_verb();   // version.cc
+
+}  // namespace mk::cli
