@@ -48,7 +48,7 @@ int exit_code(Code code) {
   }
 }
 
-int run(const std::vector<Verb>& verbs, const std::vector<std::string>& words) {
+int run_program(const std::vector<Verb>& verbs, const std::vector<std::string>& words) {
   if (words.empty() || words[0] == "help" || words[0] == "--help" || words[0] == "-h") {
     print_overview(verbs);
     return words.empty() ? int{kUsage} : int{kOk};

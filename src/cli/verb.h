@@ -26,6 +26,6 @@ struct Verb {
 };
 
 // Finds the verb, parses, runs, prints errors as one sentence. `words` without the program's name.
-int run(const std::vector<Verb>& verbs, const std::vector<std::string>& words);
+int run_program(const std::vector<Verb>& verbs, const std::vector<std::string>& words);
 
 }  // namespace mk::cli
