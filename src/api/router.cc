@@ -122,8 +122,9 @@ struct Router::Table {
     for (const Route& other : routes) {
       if (route || !other.error) continue;
       const std::string_view literal = std::string_view(other.pattern).substr(0, other.pattern.find('{'));
-      const size_t shared = static_cast<size_t>(
+      size_t shared = static_cast<size_t>(
           std::mismatch(literal.begin(), literal.end(), path.begin(), path.end()).first - literal.begin());
+      shared = literal.substr(0, shared).rfind('/') + 1;  // whole segments only
       if (shared > longest && shared > 1) {
         longest = shared;
         form = other.error;
@@ -205,7 +206,7 @@ Result<Router> Router::make(std::vector<Route> routes, DoorPolicy policy, os::Ex
     for (const Route* other : leaf)
       if (other->method == route.method)
         return fail(Code::kInternal, "routes_overlap",
-                    fmt::format("{} {} and {} are the same route", net::method_name(route.method), route.pattern, other->pattern));
+                    fmt::format("{} {} and {} are the same route", net::method_name(route.method), other->pattern, route.pattern));
     leaf.push_back(&route);
   }
   return Router(std::move(table));
