@@ -1,7 +1,16 @@
-// The one binary. Everything it can do is a verb of cli/.
-#include "base/format.h"
+// The one binary. Everything it can do is a verb.
+#include <string>
+#include <vector>
 
-int main(int, char**) {
-  fmt::print("modelkit {}\n", MODELKIT_VERSION);
-  return 0;
+#include "app/up.h"
+#include "cli/verb.h"
+#include "cli/verbs.h"
+
+int main(int count, char** words) {
+  using namespace mk;
+  const std::vector<cli::Verb> verbs = {
+      app::up_verb(),
+      cli::version_verb(),
+  };
+  return cli::run_program(verbs, {words + 1, words + count});
 }
