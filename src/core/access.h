@@ -8,9 +8,9 @@ namespace mk::core {
 
 // Who a request speaks for, decided once at the door.
 struct Identity {
-  std::string user;                 // "owner", "system:anonymous", "system:serviceaccount:ns:name", ...
+  std::string user;  // "owner", "system:anonymous", "system:serviceaccount:ns:name", ...
   std::vector<std::string> groups;
-  bool owner = false;               // a loopback caller with our own uid, or our own code
+  bool owner = false;  // a loopback caller with our own uid, or our own code
 
   static Identity owner_of_this_machine();  // user "owner", group "system:masters"
   static Identity anonymous();

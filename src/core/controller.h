@@ -1,6 +1,6 @@
-// Controllers make the world match what is declared. Level-triggered: a controller is told that a key may need
-// work, never what happened; it reads, plans, acts. The same controllers run on our store and on a cluster, so they
-// see only Reader (may be stale) and Writer (may conflict; resourceVersion is opaque).
+// Controllers make the world match what is declared. Level-triggered: a controller is told that a key may
+// need work, never what happened; it reads, plans, acts. The same controllers run on our store and on a
+// cluster, so they see only Reader (may be stale) and Writer (may conflict; resourceVersion is opaque).
 #pragma once
 #include <functional>
 #include <memory>
@@ -20,7 +20,8 @@ namespace mk::core {
 using store::Key;
 using store::ObjectRef;
 
-// Every controller test also runs on a LaggyReader: it may show an older state for a while, but a consistent one.
+// Every controller test also runs on a LaggyReader: it may show an older state for a while, but a consistent
+// one.
 class Reader {
  public:
   virtual ~Reader() = default;
@@ -37,13 +38,16 @@ class Writer {
   virtual Result<ObjectRef> create(Json object) = 0;
   virtual Result<ObjectRef> update(Json object) = 0;         // needs metadata.resourceVersion
   virtual Result<ObjectRef> update_status(Json object) = 0;  // needs metadata.resourceVersion
-  virtual Result<void> remove(const Key& key, std::optional<std::string> if_uid = {}) = 0;
+  // grace_period_s = 0 ends the deletion of a Pod whose processes are gone (only its node says that).
+  virtual Result<void> remove(const Key& key, std::optional<std::string> if_uid = {},
+                              std::optional<int64_t> grace_period_s = {}) = 0;
   // "What happened to this object", de-duplicated with a count. type is "Normal" or "Warning".
   virtual void event(const store::Object& about, std::string_view type, std::string_view reason,
                      std::string_view message) = 0;
 };
 
-// What a reconcile wants next. Errors are retried with back-off (5 ms doubling to 5 min); Again::never after success.
+// What a reconcile wants next. Errors are retried with back-off (5 ms doubling to 5 min); Again::never after
+// success.
 struct Again {
   std::optional<Duration> after;
   static Again never() { return {}; }
@@ -59,8 +63,8 @@ struct World {
 struct Controller {
   std::string name;      // "inferenceservice": metrics, logs, field manager
   std::string resource;  // keys of this resource are reconciled when they change, and all of them at start
-  // Changes of these resources also wake keys: by the controlling owner of `resource`'s kind (owner = true), or by
-  // `map`.
+  // Changes of these resources also wake keys: by the controlling owner of `resource`'s kind (owner = true),
+  // or by `map`.
   struct Related {
     std::string resource;
     bool owner = true;
@@ -68,11 +72,11 @@ struct Controller {
   };
   std::vector<Related> related;
   std::function<Result<Again>(World&, const Key&)> reconcile;
-  size_t workers = 1;    // keys at once; one key never runs twice at a time
+  size_t workers = 1;  // keys at once; one key never runs twice at a time
 };
 
-// Runs controllers on an executor until destroyed. Keys are de-duplicated while they wait; a key woken while it runs
-// is run once more.
+// Runs controllers on an executor until destroyed. Keys are de-duplicated while they wait; a key woken while
+// it runs is run once more.
 class ControllerHost {
  public:
   ControllerHost(store::Store& store, Reader& reader, Writer& writer, os::Executor& executor);

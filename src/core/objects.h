@@ -1,6 +1,6 @@
-// Declared things: the only door to objects for protocols and people. Runs the admission chain (default, prune,
-// validate, authorise, quota's place, webhooks' place) and the life cycle (uid, generation, finalizers, deletion) and
-// writes to the store. Thread-safe.
+// Declared things: the only door to objects for protocols and people. Runs the admission chain (default,
+// prune, validate, authorise, quota's place, webhooks' place) and the life cycle (uid, generation,
+// finalizers, deletion) and writes to the store. Thread-safe.
 #pragma once
 #include <functional>
 #include <memory>
@@ -21,7 +21,8 @@ namespace mk::core {
 using store::Key;
 using store::ObjectRef;
 
-// One thing that is wrong with one field, e.g. {"spec.replicas", "FieldValueInvalid", "must be at least 0"}.
+// One thing that is wrong with one field, worded as Kubernetes words it:
+// {"spec.replicas", "FieldValueInvalid", "Invalid value: -1: must be greater than or equal to 0"}.
 struct Cause {
   std::string field, reason, message;
 };
@@ -47,8 +48,9 @@ struct Written {
   std::vector<std::string> warnings;  // for Warning headers: unknown or duplicate fields
 };
 
-// The causes of an Error of reason "invalid_object"; protocols list them (Kubernetes Status details.causes).
-// Carried beside the Error because Error itself stays small.
+// Why a write was refused. Reasons that protocols tell apart: "invalid_object" (422, `causes` lists every bad
+// field; Kubernetes Status details.causes), "strict_decoding" (400, unknown fields), "bad_request" (400),
+// "namespace_terminating" (403). Causes are carried beside the Error because Error itself stays small.
 struct Refusal {
   Error error;
   std::vector<Cause> causes;
@@ -59,16 +61,23 @@ using Admitted = std::expected<T, Refusal>;
 // Label and field selectors: "app=web,tier in (a,b),!x" and "metadata.name=a,status.phase!=Running".
 class Selector {
  public:
-  static Result<Selector> parse(std::string_view labels, std::string_view fields);
+  // With `kind`, a field that this kind cannot be selected by is refused.
+  static Result<Selector> parse(std::string_view labels, std::string_view fields,
+                                const kinds::Kind* kind = nullptr);
+  // Of a LabelSelector in an object: {matchLabels, matchExpressions}. An empty one matches everything.
+  static Result<Selector> parse(const Json& label_selector);
   bool matches(const store::Object& object) const;
   bool empty() const { return labels_.empty() && fields_.empty(); }
 
  private:
   struct Requirement {
-    enum class Op : uint8_t { kIn, kNotIn, kExists, kAbsent } op;
+    enum class Op : uint8_t { kIn, kNotIn, kExists, kAbsent } op = Op::kIn;
     std::string key;
     std::vector<std::string> values;
+    bool accepts(const std::string* value) const;  // null = the key is absent
   };
+  static Result<std::vector<Requirement>> parse_labels(std::string_view text);
+  static Result<std::vector<Requirement>> parse_fields(std::string_view text, const kinds::Kind* kind);
   std::vector<Requirement> labels_, fields_;
 };
 
@@ -76,20 +85,27 @@ class Objects {
  public:
   Objects(store::Store& store, const os::Clock& clock, os::Random& random);
 
-  // `object` is of `kind`, complete with apiVersion and kind. Namespaced kinds need an existing namespace `space`.
+  // `object` is of `kind`, complete with apiVersion and kind. Namespaced kinds need an existing namespace
+  // `space`.
   Admitted<Written> create(const Identity& who, const kinds::Kind& kind, std::string_view space, Json object,
                            const WriteOptions& options = {});
-  // Replaces spec and metadata; status is kept. metadata.resourceVersion, when present, must still be current.
-  Admitted<Written> update(const Identity& who, const kinds::Kind& kind, Json object, const WriteOptions& options = {});
+  // Replaces spec and metadata; status is kept. metadata.resourceVersion, when present, must still be
+  // current.
+  Admitted<Written> update(const Identity& who, const kinds::Kind& kind, Json object,
+                           const WriteOptions& options = {});
   Admitted<Written> update_status(const Identity& who, const kinds::Kind& kind, Json object,
                                   const WriteOptions& options = {});
-  // Reads, lets `change` edit, writes; again on conflict, a bounded number of times, unless the change itself pins
-  // metadata.resourceVersion. `status` = the status subresource.
+  // Reads, lets `change` edit, writes; again on conflict, a bounded number of times, unless the change itself
+  // pins metadata.resourceVersion. `status` = the status subresource.
   Admitted<Written> modify(const Identity& who, const kinds::Kind& kind, const Key& key, bool status,
-                           const std::function<Admitted<Json>(Json)>& change, const WriteOptions& options = {});
-  // Returns the last state. With finalizers the object stays with a deletionTimestamp until they are gone.
+                           const std::function<Admitted<Json>(Json)>& change,
+                           const WriteOptions& options = {});
+  // Returns the last state. The object stays, with a deletionTimestamp, until its finalizers are gone; a
+  // namespace until it is empty; a Pod that a node runs until the node removes it with grace_period_s = 0.
   Admitted<ObjectRef> remove(const Identity& who, const kinds::Kind& kind, const Key& key,
                              const RemoveOptions& options = {});
+  // For core's own services that end a deletion (a namespace that is empty): no finalizer holds this back.
+  Result<void> drop(const ObjectRef& object);
 
   ObjectRef get(const Key& key) const;
   store::Store& store() { return store_; }
@@ -97,6 +113,18 @@ class Objects {
   const os::Clock& clock() const { return clock_; }
 
  private:
+  enum class Part : uint8_t { kAll, kStatus };
+  struct Change;
+  Admitted<Written> replace(const Identity& who, const kinds::Kind& kind, Json object, Part part,
+                            const WriteOptions& options);
+  Admitted<Written> replace_once(Change& change, bool& conflict);
+  Admitted<Written> create_once(const kinds::Kind& kind, const Key& key, Json object,
+                                const WriteOptions& options);
+  Admitted<ObjectRef> remove_once(const kinds::Kind& kind, const ObjectRef& current,
+                                  const RemoveOptions& options);
+  Admitted<void> check_namespace(const kinds::Kind& kind, std::string_view space,
+                                 std::string_view name) const;
+
   store::Store& store_;
   const os::Clock& clock_;
   os::Random& random_;

@@ -18,16 +18,16 @@ namespace mk::core {
 class PodIo {
  public:
   struct LogOptions {
-    std::string container;               // empty = the only one
+    std::string container;  // empty = the only one
     bool follow = false;
-    bool previous = false;               // of the container's last life
+    bool previous = false;  // of the container's last life
     bool timestamps = false;
     std::optional<int64_t> tail_lines;
     std::optional<int64_t> since_seconds;
     std::optional<int64_t> limit_bytes;
   };
-  // Feeds whole chunks to `sink` until the end, or until sink returns false. Runs on the calling thread; with follow
-  // it blocks until the Pod ends or `stopped` returns true.
+  // Feeds whole chunks to `sink` until the end, or until sink returns false. Runs on the calling thread; with
+  // follow it blocks until the Pod ends or `stopped` returns true.
   virtual ~PodIo() = default;
   virtual Result<void> logs(const store::Key& pod, const LogOptions& options,
                             const std::function<bool(std::string_view)>& sink,
@@ -36,26 +36,28 @@ class PodIo {
 
 // What a model URI stands for now. Implemented by modules/registry.
 struct ResolvedModel {
-  std::string folder;        // local, read-only, holds MLmodel or the model file itself
-  std::string name;          // "wine", empty for runs:/ and file:
-  std::string version;       // "3", empty likewise
-  std::string digest;        // changes when the bytes or the version an alias names change
+  std::string folder;   // local, read-only, holds MLmodel or the model file itself
+  std::string name;     // "wine", empty for runs:/ and file:
+  std::string version;  // "3", empty likewise
+  std::string digest;   // changes when the bytes or the version an alias names change
 };
 class ModelResolver {
  public:
   virtual ~ModelResolver() = default;
-  // models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID, runs:/RUN/PATH, file:///PATH beneath an allowed root.
+  // models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID, runs:/RUN/PATH, file:///PATH beneath an allowed
+  // root.
   virtual Result<ResolvedModel> resolve(std::string_view uri) = 0;
   // Called (any thread) when what a URI stands for may have changed: an alias moved, a version was deleted.
   virtual void on_change(std::function<void()> call) = 0;
 };
 
-// What the registry and the artifact routes must know of runs and experiments. Implemented by modules/tracking.
+// What the registry and the artifact routes must know of runs and experiments. Implemented by
+// modules/tracking.
 class RunDirectory {
  public:
   struct Run {
     std::string id, experiment_id;
-    std::string artifact_uri;       // "mlflow-artifacts:/1/<run>/artifacts"
+    std::string artifact_uri;  // "mlflow-artifacts:/1/<run>/artifacts"
   };
   struct Experiment {
     std::string id;
@@ -66,8 +68,9 @@ class RunDirectory {
   virtual Result<Experiment> experiment(std::string_view id) const = 0;  // kNotFound when absent or deleted
 };
 
-// A metric point that names a logged model (log_metric(model_id=...)). modules/tracking hands these over inside the
-// Txn that records the point for its run, so both are there or neither; modules/registry keeps them by model.
+// A metric point that names a logged model (log_metric(model_id=...)). modules/tracking hands these over
+// inside the Txn that records the point for its run, so both are there or neither; modules/registry keeps
+// them by model.
 struct ModelMetric {
   std::string model_id, run_id, key;
   double value = 0;

@@ -1,0 +1,115 @@
+#include "core/admission.h"
+
+#include <iterator>
+
+#include "base/format.h"
+#include "core/limits.h"
+#include "core/names.h"
+#include "core/refusal.h"
+#include "core/rules.h"
+#include "core/schema.h"
+
+namespace mk::core {
+namespace {
+
+using Verb = Admission::Verb;
+using Outcome = Admitted<void>;
+
+std::string name_of(const Json& object) {
+  const std::string_view name = object.at({"metadata", "name"}).text();
+  return std::string(name.empty() ? object.at({"metadata", "generateName"}).text() : name);
+}
+
+Outcome shape(Admission& a) {
+  if (!a.object.is_object() || !a.object["metadata"].is_object())
+    return refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata");
+  if (kinds::find_kind_of(a.object) != &a.kind)
+    return refuse(Code::kInvalidArgument, "bad_request",
+                  fmt::format("the object is {} {}, but {} {} was expected",
+                              a.object["apiVersion"].text("(no apiVersion)"),
+                              a.object["kind"].text("(no kind)"), a.kind.api_version(), a.kind.kind));
+  return {};
+}
+
+// Unknown fields are dropped: silently, with a warning, or as an error, as the caller wishes.
+Outcome prune(Admission& a) {
+  std::vector<std::string> unknown;
+  a.object["metadata"].erase("managedFields");  // server-side apply has none to keep yet
+  schema::prune(a.kind.schema, a.object, "", unknown);
+  if (unknown.empty() || a.options.field_validation == FieldValidation::kIgnore) return {};
+  if (unknown.size() > limits::kCausesMax) unknown.resize(limits::kCausesMax);
+  if (a.options.field_validation == FieldValidation::kWarn) {
+    for (const std::string& field : unknown) a.warnings.push_back(fmt::format("unknown field \"{}\"", field));
+    return {};
+  }
+  std::string list;
+  for (const std::string& field : unknown)
+    list += fmt::format("{}unknown field \"{}\"", list.empty() ? "" : ", ", field);
+  Refusal refusal{
+      Error{Code::kInvalidArgument, "strict_decoding",
+            fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                        a.kind.kind, a.kind.versions.front(), a.kind.kind, list)},
+      {}};
+  refusal.error.field = unknown.front();
+  return std::unexpected(std::move(refusal));
+}
+
+Outcome defaults(Admission& a) {
+  schema::fill_defaults(a.kind.schema, a.object);
+  rules::complete(a.kind, a.object, a.old);
+  return {};
+}
+
+Outcome metadata(Admission& a) {
+  rules::check_metadata(a.kind, a.object, a.old, a.causes);
+  return {};
+}
+
+Outcome validate(Admission& a) {
+  schema::validate(a.kind.schema, a.object, "", a.causes);
+  if (a.old && a.verb == Verb::kUpdate)
+    schema::check_immutable(a.kind.schema, *a.old, a.object, "", a.causes);
+  // Rules across fields only make sense of an object whose fields are right by themselves.
+  if (a.causes.empty() && a.verb != Verb::kUpdateStatus) rules::check(a.kind, a.object, a.old, a.causes);
+  return {};
+}
+
+Outcome verdict(Admission& a) {
+  if (a.causes.size() > limits::kCausesMax) a.causes.resize(limits::kCausesMax);
+  if (!a.causes.empty()) return refuse_invalid(a.kind, name_of(a.object), std::move(a.causes));
+  return {};
+}
+
+struct Step {
+  std::string_view name;
+  Outcome (*run)(Admission&);
+};
+
+// The order is Kubernetes': whatever changes the object comes before whatever judges it. Authorisation comes
+// before all of them, in authorise(). Mutating webhooks belong between "defaults" and "metadata"; validating
+// webhooks and then quota, which must see only objects that will be stored, after "verdict".
+constexpr Step kChain[] = {
+    {"shape", shape},       {"prune unknown fields", prune}, {"defaults", defaults},
+    {"metadata", metadata}, {"validate", validate},          {"verdict", verdict},
+};
+
+}  // namespace
+
+Admitted<void> admit(Admission& admission) {
+  for (const Step& step : kChain)
+    if (Outcome outcome = step.run(admission); !outcome) return outcome;
+  return {};
+}
+
+Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind,
+                         std::string_view space, std::string_view name) {
+  const std::string resource = kind.resource();
+  if (allowed(who, Permission(verb, resource))) return {};
+  return refuse_forbidden(kind, name,
+                          fmt::format("User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}",
+                                      who.user, verb, kind.plural, kind.group,
+                                      space.empty() ? std::string("at the cluster scope")
+                                                    : fmt::format("in the namespace \"{}\"", space)));
+}
+
+}  // namespace mk::core

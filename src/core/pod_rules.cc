@@ -1,0 +1,220 @@
+#include "core/pod_rules.h"
+
+#include <set>
+
+#include "base/format.h"
+#include "base/quantity.h"
+#include "core/names.h"
+#include "core/refusal.h"
+
+namespace mk::core::rules {
+namespace {
+
+using Causes = std::vector<Cause>;
+
+// "repo/image:tag@sha256:..." -> does it say :latest, or no tag at all?
+bool wants_latest(std::string_view image) {
+  if (image.find('@') != std::string_view::npos) return false;
+  const size_t slash = image.rfind('/');
+  const size_t colon = image.find(':', slash == std::string_view::npos ? 0 : slash);
+  return colon == std::string_view::npos || image.substr(colon + 1) == "latest";
+}
+
+void complete_container(Json& container) {
+  if (!container.is_object()) return;
+  if (!container.contains("imagePullPolicy") && container.contains("image"))
+    container["imagePullPolicy"] =
+        wants_latest(std::as_const(container)["image"].text()) ? "Always" : "IfNotPresent";
+  if (!std::as_const(container)["resources"].is_object()) return;
+  Json& resources = container["resources"];
+  const Json limits = std::as_const(resources)["limits"];
+  for (const auto& [name, amount] : limits.members())
+    if (!std::as_const(resources)["requests"].contains(name)) resources["requests"][name] = amount;
+}
+
+void check_resources(const Json& resources, const std::string& path, Causes& causes) {
+  for (const char* part : {"limits", "requests"}) {
+    for (const auto& [name, amount] : resources[part].members()) {
+      const std::string here = fmt::format("{}.{}[{}]", path, part, name);
+      const auto quantity = Quantity::parse(amount.text());
+      if (!quantity) continue;  // the schema said so already
+      if (std::string why = names::qualified_name(name); !why.empty())
+        causes.push_back(cause_invalid(here, name, why));
+      if (quantity->is_negative())
+        causes.push_back(cause_invalid(here, amount, "must be greater than or equal to 0"));
+    }
+  }
+  for (const auto& [name, amount] : resources["requests"].members()) {
+    const Json* limit = resources["limits"].find(name);
+    const auto wanted = Quantity::parse(amount.text());
+    const bool whole_device =
+        name.find('/') != std::string::npos;  // extended resources are never overcommitted
+    if (!limit && whole_device)
+      causes.push_back(cause_required(fmt::format("{}.limits[{}]", path, name),
+                                      "Limit must be set for non overcommitable resources"));
+    if (!limit || !wanted) continue;
+    const auto most = Quantity::parse(limit->text());
+    if (!most) continue;
+    if (whole_device && *wanted != *most)
+      causes.push_back(cause_invalid(path + ".requests", amount,
+                                     fmt::format("must be equal to {} limit of {}", name, limit->text())));
+    else if (*wanted > *most)
+      causes.push_back(
+          cause_invalid(path + ".requests", amount,
+                        fmt::format("must be less than or equal to {} limit of {}", name, limit->text())));
+  }
+}
+
+void check_probe(const Json& probe, const std::string& path, bool once, Causes& causes) {
+  if (!probe.is_object()) return;
+  size_t handlers = 0;
+  for (const char* name : {"exec", "httpGet", "tcpSocket", "grpc"}) handlers += probe.contains(name);
+  if (handlers == 0) causes.push_back(cause_required(path, "must specify a handler type"));
+  if (handlers > 1) causes.push_back(cause_forbidden(path, "may not specify more than 1 handler type"));
+  if (probe.contains("exec") && probe.at({"exec", "command"}).empty())
+    causes.push_back(cause_required(path + ".exec.command"));
+  if (once && probe["successThreshold"].integer(1) != 1)
+    causes.push_back(cause_invalid(path + ".successThreshold", probe["successThreshold"], "must be 1"));
+}
+
+void check_env(const Json& env, const std::string& path, Causes& causes) {
+  for (size_t i = 0; i < env.size(); ++i) {
+    const Json& from = env[i]["valueFrom"];
+    const std::string here = fmt::format("{}[{}].valueFrom", path, i);
+    if (!from.is_object()) continue;
+    if (!env[i]["value"].text().empty())
+      causes.push_back(cause_invalid(here, "", "may not be specified when `value` is not empty"));
+    if (from.size() != 1)
+      causes.push_back(cause_invalid(
+          here, from,
+          from.empty()
+              ? "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+              : "may not have more than one field specified at a time"));
+  }
+}
+
+void check_mounts(const Json& container, const std::string& path, const std::set<std::string_view>& volumes,
+                  Causes& causes) {
+  const Json& mounts = container["volumeMounts"];
+  for (size_t i = 0; i < mounts.size(); ++i) {
+    const std::string here = fmt::format("{}.volumeMounts[{}]", path, i);
+    if (!volumes.contains(mounts[i]["name"].text()))
+      causes.push_back(
+          {here + ".name", "FieldValueNotFound", fmt::format("Not found: {}", shown(mounts[i]["name"]))});
+    const std::string_view sub = mounts[i]["subPath"].text();
+    if (sub.starts_with("/"))
+      causes.push_back(cause_invalid(here + ".subPath", sub, "must be a relative path"));
+    if (sub == ".." || sub.starts_with("../") || sub.find("/../") != std::string_view::npos ||
+        sub.ends_with("/.."))
+      causes.push_back(cause_invalid(here + ".subPath", sub, "must not contain '..'"));
+  }
+}
+
+void check_container(const Json& container, const std::string& path, bool init,
+                     const std::set<std::string_view>& volumes, Causes& causes) {
+  const Json& name = container["name"];
+  if (std::string why = names::dns_1123_label(name.text()); !why.empty())
+    causes.push_back(cause_invalid(path + ".name", name, why));
+  const std::string_view image = container["image"].text();
+  if (image.empty())
+    causes.push_back(cause_required(path + ".image"));
+  else if (image.front() == ' ' || image.back() == ' ')
+    causes.push_back(cause_invalid(path + ".image", image, "must not have leading or trailing whitespace"));
+  check_resources(container["resources"], path + ".resources", causes);
+  check_env(container["env"], path + ".env", causes);
+  check_mounts(container, path, volumes, causes);
+  std::set<std::string_view> port_names;
+  const Json& ports = container["ports"];
+  for (size_t i = 0; i < ports.size(); ++i)
+    if (const Json* port = ports[i].find("name"); port && !port_names.insert(port->text()).second)
+      causes.push_back(cause_duplicate(fmt::format("{}.ports[{}].name", path, i), *port));
+  if (init && container["restartPolicy"].text() != "Always") {
+    for (const char* probe : {"livenessProbe", "readinessProbe", "startupProbe"})
+      if (container.contains(probe))
+        causes.push_back(cause_forbidden(path + "." + probe,
+                                         "may not be set for init containers without restartPolicy=Always"));
+    return;
+  }
+  check_probe(container["livenessProbe"], path + ".livenessProbe", true, causes);
+  check_probe(container["readinessProbe"], path + ".readinessProbe", false, causes);
+  check_probe(container["startupProbe"], path + ".startupProbe", true, causes);
+}
+
+std::set<std::string_view> check_volumes(const Json& volumes, const std::string& path, Causes& causes) {
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < volumes.size(); ++i) {
+    names.insert(volumes[i]["name"].text());
+    const std::string here = fmt::format("{}.volumes[{}]", path, i);
+    if (volumes[i].size() > 2)
+      causes.push_back(cause_forbidden(here, "may not specify more than 1 volume type"));
+    if (const Json* host = volumes[i].find("hostPath")) {
+      const std::string_view folder = (*host)["path"].text();
+      if (folder.find("..") != std::string_view::npos)
+        causes.push_back(cause_invalid(here + ".hostPath.path", folder, "must not contain '..'"));
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+void complete_pod_spec(Json& spec) {
+  for (const char* list : {"containers", "initContainers"})
+    if (std::as_const(spec)[list].is_array())
+      for (Json& container : spec[list].items()) complete_container(container);
+  // The old name of the same field.
+  if (spec.contains("serviceAccountName"))
+    spec["serviceAccount"] = std::as_const(spec)["serviceAccountName"];
+  else if (spec.contains("serviceAccount"))
+    spec["serviceAccountName"] = std::as_const(spec)["serviceAccount"];
+}
+
+void check_pod_spec(const Json& spec, const std::string& path, Causes& causes) {
+  const auto volumes = check_volumes(spec["volumes"], path, causes);
+  std::set<std::string_view> names;
+  for (const char* list : {"initContainers", "containers"}) {
+    const Json& containers = spec[list];
+    for (size_t i = 0; i < containers.size(); ++i) {
+      const std::string here = fmt::format("{}.{}[{}]", path, list, i);
+      check_container(containers[i], here, std::string_view(list) == "initContainers", volumes, causes);
+      if (!names.insert(containers[i]["name"].text()).second && std::string_view(list) == "containers" &&
+          spec["initContainers"].size() > 0)
+        for (const Json& init : spec["initContainers"].items())
+          if (init["name"] == containers[i]["name"])
+            causes.push_back(cause_duplicate(here + ".name", init["name"]));
+    }
+  }
+  for (const char* name : {"hostname", "subdomain"})
+    if (const Json* value = spec.find(name))
+      if (std::string why = names::dns_1123_label(value->text()); !why.empty())
+        causes.push_back(cause_invalid(path + "." + name, *value, why));
+}
+
+void check_pod_update(const Json& old, const Json& spec, Causes& causes) {
+  Json before = old;
+  Json after = spec;
+  for (Json* side : {&before, &after}) {
+    for (const char* list : {"containers", "initContainers"})
+      if (std::as_const(*side)[list].is_array())
+        for (Json& container : (*side)[list].items()) {
+          container.erase("image");
+          container.erase("imagePullPolicy");  // follows from the image's tag
+        }
+    for (const char* field :
+         {"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"})
+      side->erase(field);
+  }
+  // Binding: a Pod gets its node once.
+  if (old["nodeName"].text().empty()) {
+    before.erase("nodeName");
+    after.erase("nodeName");
+  }
+  if (before == after) return;
+  causes.push_back(
+      cause_forbidden("spec",
+                      "pod updates may not change fields other than `spec.containers[*].image`,"
+                      "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+                      "additions to existing tolerations),`spec.terminationGracePeriodSeconds`"));
+}
+
+}  // namespace mk::core::rules

@@ -1,0 +1,315 @@
+#include "core/rules.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/encoding.h"
+#include "base/format.h"
+#include "core/limits.h"
+#include "core/names.h"
+#include "core/pod_rules.h"
+#include "core/refusal.h"
+
+namespace mk::core::rules {
+namespace {
+
+using Causes = std::vector<Cause>;
+
+// ---- metadata
+// -------------------------------------------------------------------------------------------------
+
+void check_name(const kinds::Kind& kind, const Json& metadata, Causes& causes) {
+  const std::string_view name = metadata["name"].text();
+  if (name.empty()) {
+    causes.push_back(cause_required("metadata.name", "name or generateName is required"));
+    return;
+  }
+  // Names that become host names or labels must be labels.
+  const bool label =
+      kind.resource() == "namespaces" || kind.resource() == "inferenceservices.serving.kserve.io";
+  const bool service = kind.resource() == "services";
+  const std::string why = service ? names::dns_1035_label(name)
+                          : label ? names::dns_1123_label(name)
+                                  : names::dns_1123_subdomain(name);
+  if (!why.empty()) causes.push_back(cause_invalid("metadata.name", name, why));
+}
+
+void check_labels(const Json& labels, const std::string& path, Causes& causes) {
+  for (const auto& [key, value] : labels.members()) {
+    if (std::string why = names::qualified_name(key); !why.empty())
+      causes.push_back(cause_invalid(path, key, why));
+    if (std::string why = names::label_value(value.text()); !why.empty())
+      causes.push_back(cause_invalid(path, value, why));
+  }
+}
+
+void check_annotations(const Json& annotations, Causes& causes) {
+  size_t bytes = 0;
+  for (const auto& [key, value] : annotations.members()) {
+    bytes += key.size() + value.text().size();
+    std::string lower = key;
+    std::ranges::transform(lower, lower.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (std::string why = names::qualified_name(lower); !why.empty())
+      causes.push_back(cause_invalid("metadata.annotations", key, why));
+  }
+  if (bytes > limits::kAnnotationsBytesMax)
+    causes.push_back(cause_too_long("metadata.annotations", limits::kAnnotationsBytesMax));
+}
+
+void check_owners(const Json& owners, Causes& causes) {
+  std::string_view controller;
+  for (size_t i = 0; i < owners.size(); ++i) {
+    const Json& owner = owners[i];
+    if (!owner["controller"].boolean()) continue;
+    if (!controller.empty())
+      causes.push_back(
+          cause_invalid("metadata.ownerReferences", owners,
+                        fmt::format("Only one reference can have Controller set to true. Found \"true\" in "
+                                    "references for {} and {}",
+                                    controller, owner["name"].text())));
+    controller = owner["name"].text();
+  }
+}
+
+void check_finalizers(const Json& metadata, const Json* old, Causes& causes) {
+  const Json& now = metadata["finalizers"];
+  for (size_t i = 0; i < now.size(); ++i) {
+    const std::string_view name = now[i].text();
+    if (std::string why = names::qualified_name(name); !why.empty())
+      causes.push_back(cause_invalid(fmt::format("metadata.finalizers[{}]", i), name, why));
+  }
+  if (!old || (*old).at({"metadata", "deletionTimestamp"}).is_null()) return;
+  const auto& before = (*old).at({"metadata", "finalizers"}).items();
+  for (const Json& name : now.items())
+    if (std::ranges::find(before, name) == before.end())
+      causes.push_back(cause_forbidden("metadata.finalizers",
+                                       fmt::format("no new finalizers can be added if the object is being "
+                                                   "deleted, found new finalizers []string{{{}}}",
+                                                   name.dump())));
+}
+
+// ---- kinds
+// ----------------------------------------------------------------------------------------------------
+
+// stringData is how people write a Secret; data is how it is kept.
+void complete_secret(Json& secret, const Json*) {
+  const Json given = std::as_const(secret)["stringData"];
+  for (const auto& [key, value] : given.members())
+    if (value.is_string()) secret["data"][key] = base64_encode(value.text());
+  secret.erase("stringData");
+}
+
+void begin_namespace(Json& object) {
+  object["spec"]["finalizers"] = Json::array({"kubernetes"});
+  object["status"] = Json::object({{"phase", "Active"}});
+}
+
+void complete_namespace(Json& object, const Json*) {
+  object["metadata"]["labels"]["kubernetes.io/metadata.name"] = object.at({"metadata", "name"});
+}
+
+void begin_pod(Json& object) {
+  object["status"] = Json::object({{"phase", "Pending"}});
+}
+
+void check_config(const Json& object, const Json* old, Causes& causes) {
+  size_t bytes = 0;
+  for (const char* part : {"data", "binaryData"}) {
+    for (const auto& [key, value] : object[part].members()) {
+      bytes += value.text().size();
+      if (std::string why = names::config_key(key); !why.empty())
+        causes.push_back(cause_invalid(fmt::format("{}[{}]", part, key), key, why));
+    }
+  }
+  for (const auto& [key, value] : object["binaryData"].members())
+    if (object["data"].contains(key))
+      causes.push_back(
+          cause_invalid(fmt::format("data[{}]", key), key, "duplicate of key present in binaryData"));
+  if (bytes > 1 << 20) causes.push_back(cause_too_long("data", 1 << 20));
+  if (!old || !(*old)["immutable"].boolean()) return;
+  if (!object["immutable"].boolean())
+    causes.push_back(cause_forbidden("immutable", "field is immutable when `immutable` is set"));
+  for (const char* part : {"data", "binaryData"})
+    if (object[part] != (*old)[part])
+      causes.push_back(cause_forbidden(part, "field is immutable when `immutable` is set"));
+}
+
+void check_template_labels(const Json& object, Causes& causes) {
+  const Json& selector = object.at({"spec", "selector"});
+  if (selector["matchLabels"].empty() && selector["matchExpressions"].empty()) {
+    causes.push_back(cause_invalid("spec.selector", selector, "empty selector is invalid for deployment"));
+    return;
+  }
+  const Json& labels = object.at({"spec", "template", "metadata", "labels"});
+  for (const auto& [key, value] : selector["matchLabels"].members()) {
+    if (labels[key] == value) continue;
+    causes.push_back(cause_invalid("spec.template.metadata.labels", labels,
+                                   "`selector` does not match template `labels`"));
+    return;
+  }
+}
+
+void complete_workload(Json& object, const Json*) {
+  if (object.at({"spec", "template", "spec"}).is_object())
+    complete_pod_spec(object["spec"]["template"]["spec"]);
+  // The strategy's numbers have defaults only when the strategy is to roll.
+  if (object.at({"spec", "strategy", "type"}).text() == "RollingUpdate") {
+    Json& rolling = object["spec"]["strategy"]["rollingUpdate"];
+    if (!rolling.is_object()) rolling = Json::object();
+    for (const char* field : {"maxSurge", "maxUnavailable"})
+      if (!rolling.contains(field)) rolling[field] = "25%";
+  }
+}
+
+void check_workload(const Json& object, const Json*, Causes& causes) {
+  check_template_labels(object, causes);
+  const Json& spec = object["spec"];
+  check_labels(spec.at({"template", "metadata", "labels"}), "spec.template.metadata.labels", causes);
+  const Json& pod = spec.at({"template", "spec"});
+  if (!pod.is_object()) {
+    if (object["kind"].text() == "Deployment")
+      causes.push_back(cause_required("spec.template.spec.containers"));
+    return;
+  }
+  check_pod_spec(pod, "spec.template.spec", causes);
+  if (pod["restartPolicy"].text("Always") != "Always")
+    causes.push_back(cause_unsupported("spec.template.spec.restartPolicy", pod["restartPolicy"], {"Always"}));
+  const Json& strategy = spec["strategy"];
+  if (strategy["type"].text() == "Recreate" && strategy.contains("rollingUpdate"))
+    causes.push_back(cause_forbidden("spec.strategy.rollingUpdate",
+                                     "may not be specified when strategy `type` is 'Recreate'"));
+  const auto zero = [](const Json& value) {
+    return value.is_int() ? value.integer() == 0 : value.text() == "0%";
+  };
+  const Json& rolling = strategy["rollingUpdate"];
+  if (rolling.is_object() && zero(rolling["maxSurge"]) && zero(rolling["maxUnavailable"]))
+    causes.push_back(cause_invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling["maxUnavailable"],
+                                   "may not be 0 when `maxSurge` is 0"));
+}
+
+void complete_pod(Json& pod, const Json*) {
+  if (std::as_const(pod)["spec"].is_object()) complete_pod_spec(pod["spec"]);
+}
+
+void check_pod(const Json& pod, const Json* old, Causes& causes) {
+  check_pod_spec(pod["spec"], "spec", causes);
+  if (old) check_pod_update((*old)["spec"], pod["spec"], causes);
+}
+
+void check_service(const Json& service, const Json*, Causes& causes) {
+  const Json& spec = service["spec"];
+  const auto& ports = spec["ports"].items();
+  if (ports.empty() && spec["type"].text() != "ExternalName" && spec["clusterIP"].text() != "None")
+    causes.push_back(cause_required("spec.ports"));
+  if (spec["type"].text() == "ExternalName" && spec["externalName"].text().empty())
+    causes.push_back(cause_required("spec.externalName"));
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const std::string_view name = ports[i]["name"].text();
+    if (name.empty() && ports.size() > 1)
+      causes.push_back(cause_required(fmt::format("spec.ports[{}].name", i)));
+    if (!name.empty() && !names.insert(name).second)
+      causes.push_back(cause_duplicate(fmt::format("spec.ports[{}].name", i), name));
+  }
+}
+
+constexpr std::string_view kFrameworks[] = {"model",       "sklearn", "xgboost", "lightgbm",
+                                            "tensorflow",  "pytorch", "triton",  "onnx",
+                                            "huggingface", "pmml",    "paddle"};
+
+void check_component(const Json& component, const std::string& path, bool needs_model, Causes& causes) {
+  if (!component.is_object()) return;
+  std::string given;
+  size_t count = 0;
+  for (std::string_view name : kFrameworks) {
+    if (!component.contains(name)) continue;
+    ++count;
+    given += fmt::format("{}{}", given.empty() ? "" : ", ", name);
+  }
+  if (count > 1)
+    causes.push_back(
+        cause_invalid(path, given, "exactly one of model and the framework blocks may be given"));
+  if (needs_model && count == 0 && component["containers"].empty() && !component.contains("workerSpec"))
+    causes.push_back(cause_required(path, "one of model or containers is needed"));
+  const Json* most = component.find("maxReplicas");
+  if (most && most->integer() != 0 && most->integer() < component["minReplicas"].integer())
+    causes.push_back(
+        cause_invalid(path + ".maxReplicas", *most, "must be greater than or equal to minReplicas"));
+  if (!component["containers"].empty()) check_pod_spec(component, path, causes);
+}
+
+void complete_inference_service(Json& object, const Json*) {
+  if (!std::as_const(object)["spec"].is_object()) return;
+  for (auto& [name, component] : object["spec"].members()) {
+    const Json& containers = std::as_const(component)["containers"];
+    if (containers.size() == 1 && containers[0].is_object() && containers[0]["name"].text().empty())
+      component["containers"][0]["name"] = "kserve-container";
+  }
+}
+
+void check_inference_service(const Json& object, const Json*, Causes& causes) {
+  const Json& spec = object["spec"];
+  check_component(spec["predictor"], "spec.predictor", true, causes);
+  check_component(spec["transformer"], "spec.transformer", false, causes);
+  check_component(spec["explainer"], "spec.explainer", false, causes);
+  for (std::string_view name : kFrameworks) {
+    const std::string_view uri = spec["predictor"][name]["storageUri"].text();
+    if (!uri.empty() && uri.find(":/") == std::string_view::npos)
+      causes.push_back(
+          cause_invalid(fmt::format("spec.predictor.{}.storageUri", name), uri,
+                        "must be a URI like models:/NAME/VERSION, runs:/RUN/PATH or file:///PATH"));
+  }
+}
+
+void check_image(const Json& object, const Json*, Causes& causes) {
+  const Json& spec = object["spec"];
+  if (spec.contains("path") == spec.contains("environment"))
+    causes.push_back(cause_required("spec", "exactly one of path and environment is needed"));
+}
+
+struct Row {
+  std::string_view resource;
+  void (*begin)(Json& object);
+  void (*complete)(Json& object, const Json* old);
+  void (*check)(const Json& object, const Json* old, Causes& causes);
+};
+constexpr Row kRows[] = {
+    {"namespaces", begin_namespace, complete_namespace, nullptr},
+    {"configmaps", nullptr, nullptr, check_config},
+    {"secrets", nullptr, complete_secret, check_config},
+    {"pods", begin_pod, complete_pod, check_pod},
+    {"services", nullptr, nullptr, check_service},
+    {"deployments.apps", nullptr, complete_workload, check_workload},
+    {"replicasets.apps", nullptr, complete_workload, check_workload},
+    {"inferenceservices.serving.kserve.io", nullptr, complete_inference_service, check_inference_service},
+    {"images.modelkit.dev", nullptr, nullptr, check_image},
+};
+
+const Row* row_of(const kinds::Kind& kind) {
+  const auto* row = std::ranges::find(kRows, kind.resource(), &Row::resource);
+  return row == std::end(kRows) ? nullptr : row;
+}
+
+}  // namespace
+
+void check_metadata(const kinds::Kind& kind, const Json& object, const Json* old, Causes& causes) {
+  const Json& metadata = object["metadata"];
+  check_name(kind, metadata, causes);
+  check_labels(metadata["labels"], "metadata.labels", causes);
+  check_annotations(metadata["annotations"], causes);
+  check_owners(metadata["ownerReferences"], causes);
+  check_finalizers(metadata, old, causes);
+}
+
+void begin(const kinds::Kind& kind, Json& object) {
+  if (const Row* row = row_of(kind); row && row->begin) row->begin(object);
+}
+void complete(const kinds::Kind& kind, Json& object, const Json* old) {
+  if (const Row* row = row_of(kind); row && row->complete) row->complete(object, old);
+}
+void check(const kinds::Kind& kind, const Json& object, const Json* old, Causes& causes) {
+  if (const Row* row = row_of(kind); row && row->check) row->check(object, old, causes);
+}
+
+}  // namespace mk::core::rules

@@ -1,0 +1,291 @@
+#include "core/schema.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/format.h"
+#include "base/quantity.h"
+#include "base/time.h"
+#include "core/limits.h"
+#include "core/names.h"
+#include "core/refusal.h"
+#include "kinds/kind.h"
+
+namespace mk::core::schema {
+namespace {
+
+bool flag(const Json& schema, std::string_view name) {
+  return schema[name].boolean();
+}
+
+std::string at_index(const std::string& path, size_t index) {
+  return fmt::format("{}[{}]", path, index);
+}
+std::string at_key(const std::string& path, std::string_view key) {
+  return fmt::format("{}[{}]", path, key);
+}
+
+// ---- formats: what a string (or an int-or-string) must look like
+// --------------------------------------------
+
+std::string check_quantity(const Json& value) {
+  if (value.is_int()) return {};
+  if (value.is_string() && Quantity::parse(value.text())) return {};
+  if (value.is_number()) return {};
+  return "quantities must match the regular expression "
+         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+}
+std::string check_port(const Json& value) {
+  if (value.is_string()) return names::port_name(value.text());
+  const int64_t port = value.integer(0);
+  return port >= 1 && port <= 65535 ? std::string() : "must be between 1 and 65535, inclusive";
+}
+std::string check_int_or_percent(const Json& value) {
+  if (value.is_int()) return value.integer() >= 0 ? std::string() : "must be greater than or equal to 0";
+  const std::string_view text = value.text();
+  const bool percent =
+      text.size() >= 2 && text.size() <= 5 && text.back() == '%' &&
+      std::ranges::all_of(text.substr(0, text.size() - 1), [](char c) { return c >= '0' && c <= '9'; });
+  return percent ? std::string()
+                 : "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  "
+                   "or '93%')";
+}
+std::string check_time(const Json& value) {
+  if (!value.is_string()) return {};
+  const auto time = Time::parse_rfc3339(value.text());
+  return time ? std::string() : time.error().message;
+}
+std::string check_base64(const Json& value) {
+  return base64_decode(value.text()) ? std::string() : "must be base64";
+}
+std::string check_int32(const Json& value) {
+  const int64_t number = value.integer(INT64_MAX);
+  return number >= INT32_MIN && number <= INT32_MAX ? std::string() : "must fit in 32 bits";
+}
+
+struct Format {
+  std::string_view name;
+  std::string (*check)(const Json& value);
+};
+constexpr Format kFormats[] = {
+    {"quantity", check_quantity},
+    {"port", check_port},
+    {"int-or-percent", check_int_or_percent},
+    {"date-time", check_time},
+    {"byte", check_base64},
+    {"int32", check_int32},
+    {"port-name", [](const Json& v) { return names::port_name(v.text()); }},
+    {"dns-1123-label", [](const Json& v) { return names::dns_1123_label(v.text()); }},
+    {"env-var-name", [](const Json& v) { return names::env_var_name(v.text()); }},
+};
+
+void check_format(const Json& schema, const Json& value, const std::string& path,
+                  std::vector<Cause>& causes) {
+  const std::string_view name = schema["format"].text();
+  if (name.empty()) return;
+  const auto* format = std::ranges::find(kFormats, name, &Format::name);
+  if (format == std::end(kFormats)) return;
+  if (std::string why = format->check(value); !why.empty()) causes.push_back(cause_invalid(path, value, why));
+}
+
+// ---- types and bounds
+// ----------------------------------------------------------------------------------------
+
+bool has_type(const Json& schema, const Json& value) {
+  if (flag(schema, "x-kubernetes-int-or-string"))
+    return value.is_int() || value.is_string() ||
+           (value.is_number() && schema["format"].text() == "quantity");
+  const std::string_view type = schema["type"].text();
+  if (type == "object") return value.is_object();
+  if (type == "array") return value.is_array();
+  if (type == "string") return value.is_string();
+  if (type == "boolean") return value.is_bool();
+  if (type == "number") return value.is_number();
+  if (type == "integer")
+    return value.is_int() || (value.is_number() && value.integer(INT64_MIN) != INT64_MIN);
+  return true;
+}
+
+void check_string(const Json& schema, const Json& value, const std::string& path,
+                  std::vector<Cause>& causes) {
+  const std::string_view text = value.text();
+  const auto length = static_cast<int64_t>(text.size());
+  if (length < schema["minLength"].integer())
+    causes.push_back(length == 0 ? cause_required(path)
+                                 : cause_invalid(path, value,
+                                                 fmt::format("must have at least {} characters",
+                                                             schema["minLength"].integer())));
+  if (const Json* most = schema.find("maxLength"); most && length > most->integer())
+    causes.push_back(cause_too_long(path, static_cast<size_t>(most->integer())));
+  if (const Json* words = schema.find("enum")) {
+    if (std::ranges::find(words->items(), value) != words->items().end()) return;
+    std::vector<std::string> supported;
+    for (const Json& word : words->items())
+      if (!word.text().empty()) supported.emplace_back(word.text());
+    causes.push_back(cause_unsupported(path, value, supported));
+  }
+}
+
+void check_number(const Json& schema, const Json& value, const std::string& path,
+                  std::vector<Cause>& causes) {
+  const Json* least = schema.find("minimum");
+  const Json* most = schema.find("maximum");
+  const bool low = least && value.number() < least->number();
+  const bool high = most && value.number() > most->number();
+  if (!low && !high) return;
+  if (least && most)
+    causes.push_back(cause_invalid(
+        path, value, fmt::format("must be between {} and {}, inclusive", least->integer(), most->integer())));
+  else if (low)
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("must be greater than or equal to {}", least->integer())));
+  else
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("must be less than or equal to {}", most->integer())));
+}
+
+void check_list(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes) {
+  if (value.size() < static_cast<size_t>(schema["minItems"].integer()))
+    causes.push_back(cause_required(path));
+  if (const Json* most = schema.find("maxItems"); most && value.size() > static_cast<size_t>(most->integer()))
+    causes.push_back(
+        {path, "FieldValueTooMany",
+         fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
+  for (size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], at_index(path, i), causes);
+  // A list that is a map: its keys are unique. An absent key counts as empty.
+  const Json& keys = schema["x-kubernetes-list-map-keys"];
+  if (keys.empty()) return;
+  std::vector<std::string> seen;
+  for (size_t i = 0; i < value.size(); ++i) {
+    std::string key;
+    for (const Json& field : keys.items()) key += value[i][field.text()].dump() + "\n";
+    if (std::ranges::find(seen, key) == seen.end()) {
+      seen.push_back(std::move(key));
+      continue;
+    }
+    const std::string_view first = keys[0].text();
+    causes.push_back(cause_duplicate(join(at_index(path, i), first), value[i][first]));
+  }
+}
+
+void check_object(const Json& schema, const Json& value, const std::string& path,
+                  std::vector<Cause>& causes) {
+  for (const Json& field : schema["required"].items()) {
+    const Json* given = value.find(field.text());
+    if (!given || given->is_null() ||
+        (given->is_string() && given->text().empty() && field.text() != "value"))
+      causes.push_back(cause_required(join(path, field.text())));
+  }
+  const Json& properties = schema["properties"];
+  const Json& rest = schema["additionalProperties"];
+  for (const auto& [field, part] : value.members()) {
+    if (const Json* known = properties.find(field)) {
+      const bool said =
+          part.is_string() && part.text().empty() &&
+          std::ranges::find(schema["required"].items(), Json(field)) != schema["required"].items().end();
+      if (!said) validate(*known, part, join(path, field), causes);
+    } else if (rest.is_object()) {
+      validate(rest, part, at_key(path, field), causes);
+    }
+  }
+}
+
+}  // namespace
+
+std::string join(const std::string& path, std::string_view field) {
+  return path.empty() ? std::string(field) : fmt::format("{}.{}", path, field);
+}
+
+void prune(const Json& given, Json& value, const std::string& path, std::vector<std::string>& unknown) {
+  const Json& schema = kinds::resolve(given);
+  if (value.is_array()) {
+    if (!schema.contains("items")) return;
+    for (size_t i = 0; i < value.size(); ++i) prune(schema["items"], value[i], at_index(path, i), unknown);
+    return;
+  }
+  if (!value.is_object()) return;
+  const Json* properties = schema.find("properties");
+  const Json& rest = schema["additionalProperties"];
+  const bool keep =
+      flag(schema, "x-kubernetes-preserve-unknown-fields") || (!properties && !rest.is_object());
+  auto& members = value.members();
+  for (auto it = members.begin(); it != members.end();) {
+    const Json* known = properties ? properties->find(it->first) : nullptr;
+    if (!known && rest.is_object()) known = &rest;
+    if (!known && !keep) {
+      unknown.push_back(join(path, it->first));
+      it = members.erase(it);
+    } else if (known && it->second.is_null()) {
+      it = members.erase(it);
+    } else {
+      if (known)
+        prune(*known, it->second,
+              properties && properties->contains(it->first) ? join(path, it->first) : at_key(path, it->first),
+              unknown);
+      ++it;
+    }
+  }
+}
+
+void fill_defaults(const Json& given, Json& value) {
+  const Json& schema = kinds::resolve(given);
+  if (value.is_array()) {
+    if (schema.contains("items"))
+      for (Json& item : value.items()) fill_defaults(schema["items"], item);
+    return;
+  }
+  if (value.is_number() && schema["format"].text() == "quantity" &&
+      flag(schema, "x-kubernetes-int-or-string")) {
+    value = Json(value.dump());
+    return;
+  }
+  if (!value.is_object()) return;
+  const Json& properties = schema["properties"];
+  for (const auto& [field, part] : properties.members()) {
+    if (value.contains(field)) continue;
+    const Json* standard = part.find("default");  // beside a $ref it is this field's own
+    if (!standard) standard = kinds::resolve(part).find("default");
+    if (standard) value[field] = *standard;
+  }
+  const Json& rest = schema["additionalProperties"];
+  for (auto& [field, part] : value.members()) {
+    if (const Json* known = properties.find(field))
+      fill_defaults(*known, part);
+    else if (rest.is_object())
+      fill_defaults(rest, part);
+  }
+}
+
+void validate(const Json& given, const Json& value, const std::string& path, std::vector<Cause>& causes) {
+  if (causes.size() >= limits::kCausesMax) return;
+  const Json& schema = kinds::resolve(given);
+  if (value.is_null() && flag(schema, "nullable")) return;
+  if (!has_type(schema, value)) {
+    const bool either = flag(schema, "x-kubernetes-int-or-string");
+    causes.push_back(cause_wrong_type(path, value, either ? "integer or string" : schema["type"].text()));
+    return;
+  }
+  const size_t before = causes.size();
+  if (value.is_string()) check_string(schema, value, path, causes);
+  if (value.is_number()) check_number(schema, value, path, causes);
+  if (causes.size() == before && !value.is_object() && !value.is_array())
+    check_format(schema, value, path, causes);
+  if (value.is_array()) check_list(schema, value, path, causes);
+  if (value.is_object()) check_object(schema, value, path, causes);
+}
+
+void check_immutable(const Json& given, const Json& old, const Json& value, const std::string& path,
+                     std::vector<Cause>& causes) {
+  const Json& schema = kinds::resolve(given);
+  for (const auto& [field, part] : schema["properties"].members()) {
+    const std::string here = join(path, field);
+    if (flag(part, "x-modelkit-immutable")) {
+      if (old.contains(field) && old[field] != value[field])
+        causes.push_back(cause_invalid(here, value[field], "field is immutable"));
+    } else if (old[field].is_object() && value[field].is_object()) {
+      check_immutable(part, old[field], value[field], here, causes);
+    }
+  }
+}
+
+}  // namespace mk::core::schema
