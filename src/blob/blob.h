@@ -10,9 +10,9 @@
 
 namespace mk::blob {
 
-// A path that cannot escape: relative, '/'-separated, no empty, "." or ".." parts, no NUL, backslash, control
-// character, drive letter, and no percent sign left (it was decoded exactly once before). Parsed once at the door;
-// everything below takes a Path.
+// A path that cannot escape: relative, '/'-separated, valid UTF-8, no empty, "." or ".." parts, no NUL,
+// backslash, control character, drive letter, and no percent sign left (it was decoded exactly once before).
+// Bounded in length and depth (limits.h). Parsed once at the door; everything below takes a Path.
 class Path {
  public:
   static Result<Path> parse(std::string_view text);  // "" is the root
@@ -33,8 +33,8 @@ struct Entry {
   uint64_t bytes = 0;
 };
 
-// An upload: write to fd(), then commit() makes it visible under its path in one step (fsync, rename, fsync of the
-// folder); dropped, it leaves nothing.
+// An upload: write to fd(), then commit() makes it visible under its path in one step (fsync, rename, fsync
+// of the folder); dropped, it leaves nothing.
 class Upload {
  public:
   virtual ~Upload() = default;
@@ -50,15 +50,19 @@ struct OpenFile {
 class Blobs {
  public:
   virtual ~Blobs() = default;
+  // Folders on the way are made on commit; a file that is there already is replaced.
   virtual Result<std::unique_ptr<Upload>> create(const Path& path) = 0;
-  virtual Result<OpenFile> open(const Path& path) const = 0;  // regular files only
+  virtual Result<OpenFile> open(const Path& path) const = 0;  // regular files only; kNotFound when absent
   virtual Result<std::vector<Entry>> list(const Path& folder) const = 0;  // sorted; kNotFound when absent
-  virtual Result<void> remove(const Path& path) = 0;          // a file, or a folder with all below it
+  // A file, or a folder with all below it; out of sight in one step. kNotFound when absent.
+  virtual Result<void> remove(const Path& path) = 0;
   // Where the files are, for processes of ours that read them directly (read-only bind into a sandbox).
   virtual Result<std::string> local_folder(const Path& folder) const = 0;
 };
 
-// Everything under `root` (made if absent, 0700); every lookup by openat2 with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS.
+// Everything under `root` (made if absent); every lookup by openat2 with RESOLVE_BENEATH |
+// RESOLVE_NO_SYMLINKS. The root is 0700, what is below it readable: nobody else comes in by the path, and a
+// sandbox under another user can read the one folder that is bound into it. Thread-safe.
 Result<std::unique_ptr<Blobs>> open_local(std::string root);
 
 }  // namespace mk::blob
