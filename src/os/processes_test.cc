@@ -210,7 +210,7 @@ TEST_CASE("processes: logs rotate within their bound and long lines come in part
 TEST_CASE("processes: a run whose shim was killed, or never came up, is lost for good and says so") {
   Runs runs;
   const std::string killed = runs.folder(), never = runs.folder();
-  REQUIRE(runs.processes->start(killed, runs.shell("echo up; sleep 983")));
+  REQUIRE(runs.processes->start(killed, runs.shell("echo up; exec sleep 983")));
   const std::string state = os::read_file(killed + "/state").value();
   const int shim = std::atoi(state.c_str() + state.find("\nshim ") + 6);
   kill(shim, SIGKILL);
