@@ -9,7 +9,7 @@
 #include "app/control_plane.h"
 #include "base/format.h"
 #include "base/log.h"
-#include "cli/connection.h"
+#include "cli/data_folder.h"
 #include "os/clock.h"
 #include "os/files.h"
 

@@ -1,26 +1,15 @@
 #include "cli/connection.h"
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <future>
 
 #include "base/encoding.h"
 #include "base/format.h"
+#include "cli/data_folder.h"
+#include "os/files.h"
 
 namespace mk::cli {
 namespace {
-
-Result<std::string> read_text(const std::string& path) {
-  FILE* file = std::fopen(path.c_str(), "re");
-  if (!file) return fail(Code::kNotFound, "no_file", fmt::format("{} cannot be read", path));
-  std::string text;
-  char buffer[8192];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
-  std::fclose(file);
-  return text;
-}
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -55,12 +44,6 @@ std::vector<Option> with_connection(std::vector<Option> options) {
   return options;
 }
 
-std::string default_data_folder() {
-  if (geteuid() == 0) return "/var/lib/modelkit";
-  const std::string home = environment("HOME");
-  return (home.empty() ? std::string(".") : home) + "/.modelkit";
-}
-
 Result<Connection> Connection::open(const Arguments& arguments) {
   Connection connection;
   connection.space_ = arguments.text("--namespace");
@@ -68,7 +51,7 @@ Result<Connection> Connection::open(const Arguments& arguments) {
   if (connection.server_.empty() || arguments.has("--data")) {
     std::string folder = arguments.has("--data") ? arguments.text("--data") : environment("MODELKIT_DATA");
     if (folder.empty()) folder = default_data_folder();
-    auto text = read_text(folder + "/endpoints.json");
+    auto text = os::read_file(folder + "/endpoints.json");
     if (!text)
       return fail(Error{Code::kUnavailable, "no_server", fmt::format("no modelkit runs with its data in {}", folder)}
                       .with_hint("start one with `modelkit up`, or name one with --server URL or --data DIR"));

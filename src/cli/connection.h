@@ -15,9 +15,6 @@ namespace mk::cli {
 // Options that every verb which talks to a server takes.
 std::vector<Option> with_connection(std::vector<Option> options);
 
-// Where `modelkit up` keeps its data unless told otherwise: /var/lib/modelkit for root, else ~/.modelkit.
-std::string default_data_folder();
-
 class Connection {
  public:
   // By --server, $MODELKIT_SERVER, or DIR/endpoints.json of --data, $MODELKIT_DATA or the default folder.
