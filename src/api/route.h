@@ -1,5 +1,5 @@
-// One row of the table of all control-plane routes. Each protocol folder returns its rows; app/ joins them; a test
-// refuses overlaps.
+// One row of the table of all control-plane routes. Each protocol folder returns its rows; app/ joins them; a
+// test refuses overlaps.
 #pragma once
 #include <functional>
 #include <string>
@@ -23,21 +23,23 @@ using Quick = std::function<net::Response(net::Request&, const Caller&)>;
 using Whole = std::function<void(net::Request, const Caller&, net::Reply)>;
 // ... or reads the body as a stream; called on an I/O thread, must not block.
 using Streaming = std::function<void(net::Request, const Caller&, net::Body, net::Reply)>;
-// ... or answers later through the Reply, called on the I/O thread, must not block: for the hot write path, which
-// submits to the store and answers in the completion.
+// ... or answers later through the Reply, called on the I/O thread, must not block: for the hot write path,
+// which submits to the store and answers in the completion.
 struct Hot {
   std::function<void(net::Request, const Caller&, net::Reply)> handle;
 };
 
 struct Route {
   net::Method method;
-  // "/api/2.0/mlflow/runs/create", "/apis/{group}/{version}", "/artifacts/{path...}" (the rest, only as the last
-  // segment). A {segment} is decoded once, after splitting. A literal beats a {segment}, which beats {rest...}.
+  // "/api/2.0/mlflow/runs/create", "/apis/{group}/{version}", "/artifacts/{path...}" (the rest, only as the
+  // last segment). A {segment} is decoded once, after splitting. A literal beats a {segment}, which beats
+  // {rest...}.
   std::string pattern;
   core::Permission permission;
   std::variant<Quick, Whole, Streaming, Hot> handler;
   uint64_t body_bytes_max = 3u << 20;
-  // How this protocol writes an error: used for refusals made before the handler runs (404 inside its prefix aside).
+  // How this protocol writes an error: used for refusals made before the handler runs (404 inside its prefix
+  // aside).
   net::Response (*error)(const Error&) = nullptr;
 };
 

@@ -1,178 +1,168 @@
 #include "api/router.h"
 
 #include <algorithm>
-#include <map>
+#include <atomic>
 
-#include "base/encoding.h"
+#include "api/route_tree.h"
 #include "base/format.h"
 #include "base/json.h"
 
 namespace mk::api {
+
 namespace {
 
-std::vector<std::string_view> split(std::string_view path) {
-  std::vector<std::string_view> parts;
-  if (path.starts_with('/')) path.remove_prefix(1);
-  while (!path.empty()) {
-    const size_t slash = std::min(path.find('/'), path.size());
-    parts.push_back(path.substr(0, slash));
-    path.remove_prefix(std::min(slash + 1, path.size()));
+constexpr size_t kWaitingCallsMax = 4096;  // whole requests that wait for a worker
+
+int status_of(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+      return 400;
+    case Code::kUnauthenticated:
+      return 401;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kNotFound:
+      return 404;
+    case Code::kTooLarge:
+      return 413;
+    case Code::kDeadlineExceeded:
+      return 408;
+    case Code::kUnavailable:
+    case Code::kResourceExhausted:
+      return 503;
+    default:
+      return 500;
   }
-  return parts;
 }
 
-bool is_parameter(std::string_view part) { return part.size() > 2 && part.front() == '{' && part.back() == '}'; }
-bool is_rest(std::string_view part) { return is_parameter(part) && part.ends_with("...}"); }
+net::Response plain_form(const Error& error) {
+  return net::Response::json(Json::object({{"error", error.sentence()}}).dump(), status_of(error.code));
+}
 
-// One segment of the tree of patterns. A literal beats a parameter, which beats the rest of the path.
-struct Node {
-  std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
-  std::unique_ptr<Node> parameter;
-  std::vector<const Route*> here, rest;
+net::Response refusal(ErrorForm form, const Error& error) {
+  return form ? form(error) : plain_form(error);
+}
+
+struct HostParts {
+  std::string_view name;
+  std::string_view port;
 };
 
-const Route* by_method(const std::vector<const Route*>& routes, net::Method method) {
-  for (const Route* route : routes)
-    if (route->method == method) return route;
-  if (method == net::Method::kHead) return by_method(routes, net::Method::kGet);
-  return nullptr;
+HostParts split_host(std::string_view host) {
+  const size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos || host.find(']', colon) != std::string_view::npos) return {host, {}};
+  return {host.substr(0, colon), host.substr(colon + 1)};
 }
 
-struct Match {
-  const Route* route = nullptr;
-  bool path_known = false;  // some route has this path, perhaps not this method
-  std::vector<std::string> params;
-};
-
-// `path` is raw: each segment is decoded here, once, after splitting.
-bool find(const Node& node, std::string_view path, net::Method method, Match& match) {
-  if (path.empty() || path == "/") {
-    if (!node.here.empty()) {
-      match.path_known = true;
-      if ((match.route = by_method(node.here, method))) return true;
-    }
-    if (node.rest.empty()) return false;
-  } else {
-    const std::string_view tail = path.substr(1);
-    const size_t slash = std::min(tail.find('/'), tail.size());
-    const auto segment = percent_decode(tail.substr(0, slash));
-    if (!segment) return false;
-    const std::string_view below = tail.substr(slash);
-    if (auto it = node.literals.find(*segment); it != node.literals.end() && find(*it->second, below, method, match))
-      return true;
-    if (node.parameter && !segment->empty()) {
-      match.params.push_back(*segment);
-      if (find(*node.parameter, below, method, match)) return true;
-      match.params.pop_back();
-    }
-    if (node.rest.empty()) return false;
-  }
-  auto rest = percent_decode(path.empty() ? path : path.substr(1));
-  if (!rest) return false;
-  match.path_known = true;
-  match.route = by_method(node.rest, method);
-  if (match.route) match.params.push_back(std::move(*rest));
-  return match.route != nullptr;
+bool is_port(std::string_view text) {
+  return text.size() <= 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-net::Response plain_error(const Error& error) {
-  static constexpr struct { Code code; int status; } kStatus[] = {{Code::kNotFound, 404},
-                                                                  {Code::kUnauthenticated, 401},
-                                                                  {Code::kPermissionDenied, 403},
-                                                                  {Code::kUnimplemented, 405},
-                                                                  {Code::kInvalidArgument, 400}};
-  int status = 500;
-  for (const auto& row : kStatus)
-    if (row.code == error.code) status = row.status;
-  return net::Response::json(Json::object({{"error", error.sentence()}}).dump(), status);
+bool is_loopback_name(std::string_view name) {
+  return net::same_text(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
 }
 
-std::string_view without_port(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(0, std::min(host.find(']'), host.size() - 1) + 1);
-  return host.substr(0, host.rfind(':'));
-}
-
-// "http://host:port" -> "host:port"; empty when it is no such origin ("null" among them).
-std::string_view host_of_origin(std::string_view origin) {
-  for (std::string_view scheme : {"http://", "https://"})
-    if (origin.starts_with(scheme)) return origin.substr(scheme.size());
-  return {};
+bool is_listed(std::string_view host, const std::vector<std::string>& hosts) {
+  return std::any_of(hosts.begin(), hosts.end(), [&](const std::string& allowed) {
+    return net::same_text(allowed, host) || net::same_text(allowed, split_host(host).name);
+  });
 }
 
 }  // namespace
 
 bool host_allowed(std::string_view host, const std::vector<std::string>& hosts) {
-  std::string name(without_port(host));
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  if (name == "localhost" || name == "[::1]" || name == "127.0.0.1") return true;
-  return std::find(hosts.begin(), hosts.end(), name) != hosts.end();
+  const HostParts parts = split_host(host);
+  return is_port(parts.port) && (is_loopback_name(parts.name) || is_listed(host, hosts));
 }
 
-struct Router::Table {
-  std::vector<Route> routes;
-  Node root;
-  DoorPolicy policy;
-  os::Executor* workers = nullptr;
+struct Router::Impl {
+  Impl(std::vector<Route> all, DoorPolicy with, os::Executor& on)
+      : routes(std::move(all)), policy(std::move(with)), workers(on) {}
 
-  // The error form of the protocol under whose literal prefix the path is; the longest prefix wins.
-  net::Response refuse(const Route* route, std::string_view path, const Error& error) const {
-    size_t longest = 0;
-    auto form = route ? route->error : nullptr;
-    for (const Route& other : routes) {
-      if (route || !other.error) continue;
-      const std::string_view literal = std::string_view(other.pattern).substr(0, other.pattern.find('{'));
-      size_t shared = static_cast<size_t>(
-          std::mismatch(literal.begin(), literal.end(), path.begin(), path.end()).first - literal.begin());
-      shared = literal.substr(0, shared).rfind('/') + 1;  // whole segments only
-      if (shared > longest && shared > 1) {
-        longest = shared;
-        form = other.error;
-      }
+  // A page may call us only from our own origin, or from the one of a configured host. A page of another
+  // local program is as foreign as one of the web.
+  bool origin_allowed(std::string_view origin, std::string_view host) const {
+    const size_t scheme = origin.find("://");
+    if (scheme == std::string_view::npos) return false;  // "null" too
+    const std::string_view authority = origin.substr(scheme + 3);
+    if (net::same_text(authority, host)) return true;
+    return is_listed(authority, policy.hosts);
+  }
+
+  std::optional<Error> check_origin(const net::Request& request) const {
+    const std::string_view host = request.headers.get("Host");
+    if (!host_allowed(host, policy.hosts)) {
+      return Error{Code::kPermissionDenied, "host_not_allowed",
+                   fmt::format("the Host \"{}\" is not one this server answers for", host.substr(0, 100)),
+                   "use 127.0.0.1 or localhost, or allow the name with --host NAME"};
     }
-    return form ? form(error) : plain_error(error);
+    if (!request.headers.has("Origin")) return std::nullopt;
+    const std::string_view origin = request.headers.get("Origin");
+    if (origin_allowed(origin, host)) return std::nullopt;
+    return Error{Code::kPermissionDenied, "origin_not_allowed",
+                 fmt::format("pages of the origin \"{}\" may not call this server", origin.substr(0, 100))};
   }
 
-  Result<void> check_door(const net::Request& request) const {
-    if (!host_allowed(request.headers.get("Host"), policy.hosts))
-      return fail(Error{Code::kPermissionDenied, "host_not_allowed", "the Host header names no host of this server"}.with_hint(
-          "use 127.0.0.1 or localhost, or allow the name with --host NAME"));
-    if (!request.headers.has("Origin")) return {};
-    if (!host_allowed(host_of_origin(request.headers.get("Origin")), policy.hosts))
-      return fail(Code::kPermissionDenied, "origin_not_allowed", "requests from this origin are not allowed");
-    return {};
+  const Caller& caller_of(const net::Peer& peer) const {
+    const bool is_owner = peer.loopback && peer.uid && policy.owner_uid && *peer.uid == *policy.owner_uid;
+    return is_owner ? owner : anonymous;
   }
 
-  core::Identity identify(const net::Peer& peer) const {
-    if (peer.loopback && peer.uid && policy.owner_uid && *peer.uid == *policy.owner_uid)
-      return core::Identity::owner_of_this_machine();
-    return core::Identity::anonymous();
-  }
+  const std::vector<Route> routes;
+  const DoorPolicy policy;
+  os::Executor& workers;
+  RouteTree tree;
+  const Caller owner{core::Identity::owner_of_this_machine()};
+  const Caller anonymous{core::Identity::anonymous()};
+  const std::shared_ptr<std::atomic<size_t>> waiting = std::make_shared<std::atomic<size_t>>(0);
 };
 
 namespace {
 
-net::Decision hand_over(const Route& route, Caller caller, os::Executor& workers) {
-  net::Decision decision{.body_bytes_max = route.body_bytes_max};
-  if (const Quick* quick = std::get_if<Quick>(&route.handler)) {
-    decision.whole = [quick, caller = std::move(caller)](net::Request request, net::Reply reply) {
+// std::function wants what it holds to be copyable; a Reply is not.
+struct WaitingCall {
+  net::Request request;
+  net::Reply reply;
+};
+
+void run_on_worker(const Route& route, const Caller& caller, os::Executor& workers,
+                   const std::shared_ptr<std::atomic<size_t>>& waiting, net::Request request,
+                   net::Reply reply) {
+  if (waiting->fetch_add(1) >= kWaitingCallsMax) {
+    --*waiting;
+    return reply.send(
+        refusal(route.error, Error{Code::kUnavailable, "overloaded",
+                                   "too many requests are waiting here; try again in a moment"}));
+  }
+  auto call = std::make_shared<WaitingCall>(std::move(request), std::move(reply));
+  workers.post([call, &route, &caller, waiting] {
+    --*waiting;
+    std::get<Whole>(route.handler)(std::move(call->request), caller, std::move(call->reply));
+  });
+}
+
+net::Decision decide(const Route& route, const Caller& caller, os::Executor& workers,
+                     const std::shared_ptr<std::atomic<size_t>>& waiting) {
+  net::Decision decision;
+  decision.body_bytes_max = route.body_bytes_max;
+  decision.error = route.error;
+  if (const auto* quick = std::get_if<Quick>(&route.handler)) {
+    decision.whole = [quick, &caller](net::Request request, net::Reply reply) {
       reply.send((*quick)(request, caller));
     };
-  } else if (const Hot* hot = std::get_if<Hot>(&route.handler)) {
-    decision.whole = [hot, caller = std::move(caller)](net::Request request, net::Reply reply) {
+  } else if (const auto* hot = std::get_if<Hot>(&route.handler)) {
+    decision.whole = [hot, &caller](net::Request request, net::Reply reply) {
       hot->handle(std::move(request), caller, std::move(reply));
     };
-  } else if (const Whole* whole = std::get_if<Whole>(&route.handler)) {
-    decision.whole = [whole, caller = std::move(caller), &workers](net::Request request, net::Reply reply) {
-      // std::function wants copyable captures; the reply is moved out of the one copy that runs.
-      auto held = std::make_shared<std::pair<net::Request, net::Reply>>(std::move(request), std::move(reply));
-      workers.post([whole, caller, held] { (*whole)(std::move(held->first), caller, std::move(held->second)); });
+  } else if (const auto* streaming = std::get_if<Streaming>(&route.handler)) {
+    decision.policy = net::BodyPolicy::kStream;
+    decision.stream = [streaming, &caller](net::Request request, net::Body body, net::Reply reply) {
+      (*streaming)(std::move(request), caller, std::move(body), std::move(reply));
     };
   } else {
-    const Streaming* streaming = std::get_if<Streaming>(&route.handler);
-    decision.policy = net::BodyPolicy::kStream;
-    decision.stream = [streaming, caller = std::move(caller)](net::Request request, net::Body body, net::Reply reply) {
-      (*streaming)(std::move(request), caller, std::move(body), std::move(reply));
+    decision.whole = [&route, &caller, &workers, &waiting](net::Request request, net::Reply reply) {
+      run_on_worker(route, caller, workers, waiting, std::move(request), std::move(reply));
     };
   }
   return decision;
@@ -180,60 +170,76 @@ net::Decision hand_over(const Route& route, Caller caller, os::Executor& workers
 
 }  // namespace
 
-Router::Router(std::unique_ptr<Table> table) : table_(std::move(table)) {}
+Router::Router(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Router::Router(Router&&) noexcept = default;
 Router::~Router() = default;
 
 Result<Router> Router::make(std::vector<Route> routes, DoorPolicy policy, os::Executor& workers) {
-  auto table = std::make_unique<Table>();
-  table->routes = std::move(routes);
-  table->policy = std::move(policy);
-  table->workers = &workers;
-  for (const Route& route : table->routes) {
-    Node* node = &table->root;
-    bool rest = false;
-    for (const std::string_view part : split(route.pattern)) {
-      MK_CHECK(!rest);  // {rest...} is the last segment
-      if (is_rest(part)) {
-        rest = true;
-        continue;
-      }
-      auto& child = is_parameter(part) ? node->parameter : node->literals[std::string(part)];
-      if (!child) child = std::make_unique<Node>();
-      node = child.get();
+  auto impl = std::make_unique<Impl>(std::move(routes), std::move(policy), workers);
+  for (const Route& route : impl->routes) {
+    if (auto problem = impl->tree.add(route)) {
+      return fail(Code::kInternal, "routes_overlap", *std::move(problem));
     }
-    auto& leaf = rest ? node->rest : node->here;
-    for (const Route* other : leaf)
-      if (other->method == route.method)
-        return fail(Code::kInternal, "routes_overlap",
-                    fmt::format("{} {} and {} are the same route", net::method_name(route.method), other->pattern, route.pattern));
-    leaf.push_back(&route);
   }
-  return Router(std::move(table));
+  return Router(std::move(impl));
 }
 
 net::Decision Router::dispatch(net::Request& request) const {
-  const std::string_view path = request.path();
-  const auto refuse = [&](const Route* route, const Error& error) {
-    net::Decision decision;
-    decision.refuse = table_->refuse(route, path, error);
-    return decision;
-  };
-  if (auto door = table_->check_door(request); !door) return refuse(nullptr, door.error());
-  Match match;
-  if (!find(table_->root, path, request.method, match)) {
-    if (match.path_known)
-      return refuse(nullptr, Error{Code::kUnimplemented, "method_not_allowed",
-                                   fmt::format("{} is not allowed on {}", net::method_name(request.method), path.substr(0, 256))});
-    return refuse(nullptr, Error{Code::kNotFound, "no_route", fmt::format("there is nothing at {}", path.substr(0, 256))});
+  net::Decision refused;
+  ErrorForm form = nullptr;
+  auto match = impl_->tree.find(request.method, request.path(), &form);
+  refused.error = form;
+  if (const auto foreign = impl_->check_origin(request)) {
+    refused.refuse = refusal(form, *foreign);
+    return refused;
   }
-  Caller caller{table_->identify(request.peer)};
-  if (!core::allowed(caller.identity, match.route->permission))
-    return refuse(match.route,
-                  Error{Code::kUnauthenticated, "no_credentials", "this needs the owner of this modelkit"}.with_hint(
-                      "run as the user that started modelkit, on the same machine"));
-  request.params = std::move(match.params);
-  return hand_over(*match.route, std::move(caller), *table_->workers);
+  if (!match) {
+    refused.refuse = refusal(form, match.error());
+    return refused;
+  }
+  const std::string_view method = request.method == net::Method::kOther
+                                      ? std::string_view(request.method_text)
+                                      : method_name(request.method);
+  if (match->route == nullptr && match->allow.empty()) {
+    refused.refuse =
+        refusal(form, Error{Code::kNotFound, "no_such_route",
+                            fmt::format("there is no {} {}", method, request.path().substr(0, 200))});
+    return refused;
+  }
+  if (match->route == nullptr) {
+    net::Response response =
+        refusal(form, Error{Code::kUnimplemented, "method_not_allowed",
+                            fmt::format("{} does not take {}, only {}", request.path().substr(0, 200), method,
+                                        match->allow)});
+    response.status = 405;
+    response.headers.set("Allow", match->allow);
+    refused.refuse = std::move(response);
+    return refused;
+  }
+  const Route& route = *match->route;
+  const Caller& caller = impl_->caller_of(request.peer);
+  if (!core::allowed(caller.identity, route.permission)) {
+    refused.refuse = refusal(form, Error{Code::kPermissionDenied, "forbidden",
+                                         fmt::format("{} may not {} {}", caller.identity.user,
+                                                     route.permission.verb, route.permission.resource),
+                                         "call over loopback as the user that runs modelkit"});
+    return refused;
+  }
+  request.params = std::move(match->params);
+  return decide(route, caller, impl_->workers, impl_->waiting);
+}
+
+std::vector<std::string> route_problems(const std::vector<Route>& routes) {
+  std::vector<std::string> problems;
+  RouteTree tree;
+  for (const Route& route : routes) {
+    if (auto problem = tree.add(route)) problems.push_back(*std::move(problem));
+  }
+  return problems;
+}
+
+net::Headers security_headers() {
+  return {{"X-Content-Type-Options", "nosniff"}, {"X-Frame-Options", "SAMEORIGIN"}};
 }
 
 }  // namespace mk::api

@@ -1,42 +1,49 @@
-// All control-plane routes as one table: matches a request, decides who asks, and hands it to its handler on the
-// right thread. Immutable after make(); thread-safe.
+// The door of the control plane: finds the route, decides who asks, and refuses before a body is read.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/route.h"
-#include "net/server.h"
 #include "os/executor.h"
 
 namespace mk::api {
 
 struct DoorPolicy {
-  // A loopback peer with this uid is the owner. Unset: nobody is owner by uid.
+  // A loopback peer with this uid is the owner. Unset (workloads could pass for us): all are anonymous.
   std::optional<uint32_t> owner_uid;
-  // Names that a Host or Origin header may carry beside the loopback ones, lower case, without a port.
+  // Names that are answered beside the loopback ones: "models.example.com" with any port, or with the given
+  // one.
   std::vector<std::string> hosts;
 };
 
 class Router {
  public:
-  // Fails when two routes claim the same method and pattern, naming both. `workers` runs Whole handlers.
+  // Fails when routes are malformed or overlap, naming them (see route_problems). `workers` runs Whole
+  // handlers.
   static Result<Router> make(std::vector<Route> routes, DoorPolicy policy, os::Executor& workers);
   Router(Router&&) noexcept;
   ~Router();
 
-  // For net::serve(). The Router must outlive the server.
+  // For net::serve(). Thread-safe. The Router must outlive the server, and `workers` the Router.
   net::Decision dispatch(net::Request& request) const;
 
  private:
-  struct Table;
-  explicit Router(std::unique_ptr<Table> table);
-  std::unique_ptr<Table> table_;
+  struct Impl;
+  explicit Router(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
-// Whether the Host header names this machine: a loopback name or address, or one of `hosts`; any port.
+// Whether the Host header names this machine: a loopback name or address with any port, or one of `hosts`.
 bool host_allowed(std::string_view host, const std::vector<std::string>& hosts);
+
+// Malformed patterns, and pairs of routes that match the same requests; one sentence each. Empty: all well.
+std::vector<std::string> route_problems(const std::vector<Route>& routes);
+
+// For ServerOptions::reply_headers.
+net::Headers security_headers();
 
 }  // namespace mk::api

@@ -22,6 +22,7 @@ struct ServerShared {
   Dispatch dispatch;
   Limits limits;
   bool find_peer_uid = false;
+  std::string reply_lines;  // ServerOptions::reply_headers as sent
   std::shared_ptr<asio::ssl::context> tls;
   std::atomic<size_t> connections = 0;
   std::atomic<bool> draining = false;

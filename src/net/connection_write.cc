@@ -18,7 +18,8 @@ HeadFacts Connection::facts(const Response& response, bool keep_alive) const {
   HeadFacts facts{.length = response.body.size(),
                   .keep_alive = keep_alive,
                   .http_1_1 = parser_.http_1_1(),
-                  .date = thread_->date()};
+                  .date = thread_->date(),
+                  .fixed = shared_->reply_lines};
   if (!status_has_body(response.status)) facts.framing = Framing::kNone;
   facts.keep_length_field = is_head_ && response.body.empty() && response.headers.has("Content-Length");
   return facts;

@@ -36,11 +36,7 @@ void append_number(std::string& out, uint64_t value) {
 void append_fields(std::string& out, const Headers& headers, const HeadFacts& facts) {
   for (const auto& [name, value] : headers) {
     if (framing_field(name) && !(facts.keep_length_field && same_text(name, "content-length"))) continue;
-    if (!valid_field(name, value)) {
-      log::warn("a header field was left out: its name or value would break the message", {{"name", name}});
-      continue;
-    }
-    out.append(name).append(": ").append(value).append("\r\n");
+    append_field(out, name, value);
   }
 }
 
@@ -73,12 +69,21 @@ bool valid_field(std::string_view name, std::string_view value) {
          });
 }
 
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  if (!valid_field(name, value)) {
+    log::warn("a header field was left out: its name or value would break the message", {{"name", name}});
+    return;
+  }
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
 void append_response_head(std::string& out, const Response& response, const HeadFacts& facts) {
   out += "HTTP/1.1 ";
   append_number(out, static_cast<uint64_t>(response.status));
   out.append(" ").append(status_text(response.status)).append("\r\n");
   if (!facts.date.empty() && !response.headers.has("Date"))
     out.append("Date: ").append(facts.date).append("\r\n");
+  out.append(facts.fixed);
   append_fields(out, response.headers, facts);
   append_framing(out, facts);
 }

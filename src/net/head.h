@@ -18,6 +18,7 @@ struct HeadFacts {
   bool http_1_1 = true;
   bool keep_length_field = false;  // answering HEAD: the handler's own Content-Length stands
   std::string_view date = {};
+  std::string_view fixed = {};  // whole lines, already checked
 };
 
 void append_response_head(std::string& out, const Response& response, const HeadFacts& facts);
@@ -26,6 +27,7 @@ void append_request_head(std::string& out, Method method, std::string_view targe
 
 // 1xx, 204 and 304 never have a body.
 bool status_has_body(int status);
+void append_field(std::string& out, std::string_view name, std::string_view value);
 bool valid_field(std::string_view name, std::string_view value);
 
 }  // namespace mk::net

@@ -296,6 +296,7 @@ Result<std::unique_ptr<Server>> serve(ServerOptions options, Dispatch dispatch) 
   shared->dispatch = std::move(dispatch);
   shared->limits = options.limits;
   shared->find_peer_uid = options.find_peer_uid;
+  for (const auto& [name, value] : options.reply_headers) append_field(shared->reply_lines, name, value);
   if (options.tls) {
     MK_TRY(shared->tls, server_tls(*options.tls));
   }

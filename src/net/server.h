@@ -122,6 +122,7 @@ struct ServerOptions {
   Limits limits = {};
   std::optional<TlsIdentity> tls;  // with it, the first byte decides TLS or plain
   bool find_peer_uid = false;      // sock_diag lookup of loopback peers at accept
+  Headers reply_headers;           // on every reply, net's own refusals too
 };
 
 class Server {

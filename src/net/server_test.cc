@@ -64,7 +64,8 @@ class RawClient {
 Decision echo(Request&) {
   Decision decision;
   decision.whole = [](Request request, Reply reply) {
-    reply.send(Response::text(std::string(method_name(request.method)) + " " + request.target + " " + request.body));
+    reply.send(
+        Response::text(std::string(method_name(request.method)) + " " + request.target + " " + request.body));
   };
   return decision;
 }
@@ -75,7 +76,9 @@ std::unique_ptr<Server> serve_or_fail(Dispatch dispatch, ServerOptions options =
   return std::move(*server);
 }
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -83,9 +86,10 @@ TEST_CASE("net server: keep-alive, pipelining and bodies on one connection") {
   const auto server = serve_or_fail(echo);
   RawClient client(server->port());
   REQUIRE(client.connected);
-  client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxyz"
-              "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-              "3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\n\r\n");
+  client.send(
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxyz"
+      "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+      "3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\n\r\n");
   const std::string all = client.read_to_end();
   CHECK(contains(all, "GET /a "));
   CHECK(contains(all, "POST /b xyz"));
