@@ -10,7 +10,6 @@ int main(int count, char** words) {
   using namespace mk;
   const std::vector<cli::Verb> verbs = {
       app::up_verb(),
-      cli::model_server_verb(),
       cli::version_verb(),
   };
   return cli::run_program(verbs, {words + 1, words + count});

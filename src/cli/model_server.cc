@@ -1,7 +1,7 @@
-// modelkit model-server: serves one model; what the image modelkit/model-server stands for.
+#include "cli/model_server.h"
+
 #include <cstdlib>
 
-#include "cli/verbs.h"
 #include "dataplane/modelserver/server.h"
 
 namespace mk::cli {

@@ -1,0 +1,64 @@
+#include "modules/registry/search.h"
+
+namespace mk::registry {
+namespace {
+
+using filter::Field;
+using filter::Kind;
+
+filter::Entity tags() {
+  return {"tag", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps, false};
+}
+filter::Entity attributes(std::vector<Field> fields) {
+  return {"attribute", {"attribute", "attributes", "attr"}, std::move(fields)};
+}
+
+}  // namespace
+
+const filter::Grammar& model_grammar() {
+  static const filter::Grammar kGrammar{
+      {attributes({{"name", {"name"}, Kind::kText, filter::kTextOps | filter::kListOps},
+                   {"creation_timestamp", {"creation_timestamp"}, Kind::kNumber, 0},
+                   {"last_updated_timestamp", {"last_updated_timestamp", "timestamp"}, Kind::kNumber, 0}}),
+       tags()},
+      kAttribute};
+  return kGrammar;
+}
+
+const filter::Grammar& version_grammar() {
+  static const filter::Grammar kGrammar{
+      {attributes({{"name", {"name"}, Kind::kText, filter::kTextOps | filter::kListOps},
+                   {"version_number", {"version_number"}, Kind::kNumber, filter::kNumberOps},
+                   {"run_id", {"run_id"}, Kind::kText, filter::kTextOps | filter::kListOps, false},
+                   {"source_path", {"source_path"}, Kind::kText, filter::kTextOps, false},
+                   {"creation_timestamp", {"creation_timestamp"}, Kind::kNumber, 0},
+                   {"last_updated_timestamp", {"last_updated_timestamp"}, Kind::kNumber, 0}}),
+       tags()},
+      kAttribute};
+  return kGrammar;
+}
+
+const filter::Grammar& logged_model_grammar() {
+  constexpr filter::Ops kText = filter::kTextOps | filter::kListOps;
+  static const filter::Grammar kGrammar{
+      {attributes({{"name", {"name"}, Kind::kText, kText},
+                   {"model_id", {"model_id"}, Kind::kText, kText},
+                   {"model_type", {"model_type"}, Kind::kText, kText},
+                   {"status", {"status"}, Kind::kText, kText},
+                   {"source_run_id", {"source_run_id"}, Kind::kText, kText},
+                   {"creation_timestamp",
+                    {"creation_timestamp", "creation_time", "creation_timestamp_ms"},
+                    Kind::kNumber,
+                    filter::kNumberOps},
+                   {"last_updated_timestamp",
+                    {"last_updated_timestamp", "last_updated_time", "last_updated_timestamp_ms"},
+                    Kind::kNumber,
+                    filter::kNumberOps}}),
+       {"tag", {"tag", "tags"}, {}, Kind::kText, kText, false},
+       {"metric", {"metric", "metrics"}, {}, Kind::kNumber, filter::kNumberOps},
+       {"param", {"param", "params"}, {}, Kind::kText, kText, false}},
+      kAttribute};
+  return kGrammar;
+}
+
+}  // namespace mk::registry
