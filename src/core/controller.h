@@ -61,8 +61,10 @@ struct World {
 };
 
 struct Controller {
-  std::string name;      // "inferenceservice": metrics, logs, field manager
-  std::string resource;  // keys of this resource are reconciled when they change, and all of them at start
+  std::string name;  // "inferenceservice": metrics, logs, field manager
+  // Keys of this resource are reconciled when they change, and all of them at start. Empty: only what
+  // `related` maps.
+  std::string resource;
   // Changes of these resources also wake keys: by the controlling owner of `resource`'s kind (owner = true),
   // or by `map`.
   struct Related {

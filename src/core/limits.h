@@ -14,4 +14,22 @@ inline constexpr size_t kObjectBytesMax = 1536 * 1024;      // as etcd's request
 inline constexpr size_t kCausesMax = 100;                   // bad fields listed of one object
 inline constexpr size_t kSelectorRequirementsMax = 100;
 
+// Controllers.
+inline constexpr Duration kBackoffMin = Duration::from_ms(5);
+inline constexpr Duration kBackoffMax = Duration::from_seconds(300);
+
+// Events.
+inline constexpr size_t kEventMessageBytesMax = 1024;
+inline constexpr size_t kEventMessagesPerReasonMax =
+    10;  // different ones about one object; then they are combined
+inline constexpr size_t kEventSubjectsRememberedMax = 4096;
+inline constexpr size_t kEventsPerNamespaceMax = 2000;
+inline constexpr Duration kEventAgeMax = Duration::from_seconds(3600);
+inline constexpr int kEventWriteAttempts = 5;
+
+// Finished Pods that nothing owns stay for people to read, up to here.
+inline constexpr size_t kFinishedPodsPerNamespaceMax = 200;
+inline constexpr Duration kFinishedPodAgeMax = Duration::from_seconds(7 * 24 * 3600);
+inline constexpr Duration kRetentionPeriod = Duration::from_seconds(60);
+
 }  // namespace mk::core::limits
