@@ -1,7 +1,7 @@
-#include "cli/model_server.h"
-
+// modelkit model-server: serves one model; what the image modelkit/model-server stands for.
 #include <cstdlib>
 
+#include "cli/verbs.h"
 #include "dataplane/modelserver/server.h"
 
 namespace mk::cli {

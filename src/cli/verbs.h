@@ -11,6 +11,7 @@ Verb describe_verb();  // describe.cc
 Verb get_verb();       // get.cc
 Verb image_verb();     // image.cc
 Verb logs_verb();      // logs.cc
+Verb model_server_verb();  // model_server.cc
 Verb rollout_verb();   // rollout.cc
 Verb version_verb();   // version.cc
 

@@ -46,10 +46,14 @@ Field parse_field(std::string_view text) {
     text = text.substr(0, at);
   }
   for (; !text.empty(); text.remove_prefix(1)) {
-    if (text.front() == '*') field.pointer = true;
-    else if (text.front() == '[') field.shape = Field::Shape::kRepeated;
-    else if (text.front() == '{') field.shape = Field::Shape::kMap;
-    else break;
+    if (text.front() == '*')
+      field.pointer = true;
+    else if (text.front() == '[')
+      field.shape = Field::Shape::kRepeated;
+    else if (text.front() == '{')
+      field.shape = Field::Shape::kMap;
+    else
+      break;
   }
   field.type = text;
   return field;

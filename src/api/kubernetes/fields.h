@@ -1,5 +1,5 @@
-// What the built-in Kubernetes messages look like: each field's JSON name, protobuf number, type and patch strategy.
-// One table for the protobuf decoder, strategic merge patches and the patch hints in OpenAPI.
+// What the built-in Kubernetes messages look like: each field's JSON name, protobuf number, type and patch
+// strategy. One table for the protobuf decoder, strategic merge patches and the patch hints in OpenAPI.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -7,9 +7,10 @@
 
 namespace mk::api::kubernetes {
 
-// "message:number name type;..." a line. Types: s string, b boolean, i integer, d double, y bytes, else a message.
-// [x repeated, {x map from string, *x where absent and empty differ. Suffixes: ~key merged by that key (~ alone: a
-// set of scalars), = $retainKeys. The name ^ means that the message's fields stand directly in its parent.
+// "message:number name type;..." a line. Types: s string, b boolean, i integer, d double, y bytes, else a
+// message. [x repeated, {x map from string, *x where absent and empty differ. Suffixes: ~key merged by that
+// key (~ alone: a set of scalars), = $retainKeys. The name ^ means that the message's fields stand directly
+// in its parent.
 extern const char* const kFieldTable;
 
 struct Message;
@@ -19,12 +20,12 @@ struct Field {
   uint32_t number = 0;
   std::string_view name;
   Shape shape = Shape::kSingle;
-  std::string_view type;               // "s", "b", ... or a message's name
-  const Message* message = nullptr;    // of `type`; null for scalars and for Time, Quantity and their like
-  bool pointer = false;                // an empty value is not the same as an absent one
+  std::string_view type;             // "s", "b", ... or a message's name
+  const Message* message = nullptr;  // of `type`; null for scalars and for Time, Quantity and their like
+  bool pointer = false;              // an empty value is not the same as an absent one
   bool inlined = false;
-  bool merged = false;                 // lists: merged item by item instead of replaced
-  std::string_view merge_key;          // empty for sets of scalars
+  bool merged = false;         // lists: merged item by item instead of replaced
+  std::string_view merge_key;  // empty for sets of scalars
   bool retain_keys = false;
 };
 

@@ -10,8 +10,12 @@
 namespace mk::api::kubernetes {
 namespace {
 
-Failure bad_patch(std::string message) { return fail(Code::kInvalidArgument, "invalid_patch", std::move(message)); }
-Failure unfit(std::string message) { return fail(Code::kInvalidArgument, "unprocessable", std::move(message)); }
+Failure bad_patch(std::string message) {
+  return fail(Code::kInvalidArgument, "invalid_patch", std::move(message));
+}
+Failure unfit(std::string message) {
+  return fail(Code::kInvalidArgument, "unprocessable", std::move(message));
+}
 
 using Pointer = std::vector<std::string>;
 

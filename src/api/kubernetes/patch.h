@@ -1,5 +1,6 @@
 // The three ways to change an object by a patch. All pure; the object is small and copied.
-// Errors carry the reason "invalid_patch" (the patch makes no sense) or "unprocessable" (it does not fit this object).
+// Errors carry the reason "invalid_patch" (the patch makes no sense) or "unprocessable" (it does not fit this
+// object).
 #pragma once
 #include "api/kubernetes/fields.h"
 #include "base/error.h"

@@ -14,7 +14,8 @@ namespace mk::api::kubernetes {
 namespace {
 
 Failure broken(std::string_view what) {
-  return fail(Code::kInvalidArgument, "bad_protobuf", fmt::format("the protobuf body does not decode: {}", what));
+  return fail(Code::kInvalidArgument, "bad_protobuf",
+              fmt::format("the protobuf body does not decode: {}", what));
 }
 
 // One field as it stands on the wire.
@@ -22,8 +23,8 @@ struct Wire {
   enum class Type : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
   uint32_t number = 0;
   Type type = Type::kVarint;
-  uint64_t integer = 0;     // varint and fixed
-  std::string_view bytes;   // length-delimited
+  uint64_t integer = 0;    // varint and fixed
+  std::string_view bytes;  // length-delimited
 };
 
 Result<uint64_t> read_varint(std::string_view& in) {
@@ -171,7 +172,8 @@ class Decoder {
 
  private:
   Result<void> fill(Json& out, std::string_view in, const Message& message, size_t depth) {
-    if (depth > kProtobufDepthMax) return broken(fmt::format("it is nested deeper than {}", kProtobufDepthMax));
+    if (depth > kProtobufDepthMax)
+      return broken(fmt::format("it is nested deeper than {}", kProtobufDepthMax));
     return for_each_field(in, [&](const Wire& wire) -> Result<void> {
       const Field* field = message.by_number(wire.number);
       if (!field) return {};  // newer clients may know more fields than we do
@@ -198,7 +200,8 @@ class Decoder {
         list.push_back(std::move(one));
         return {};
       }
-      case Field::Shape::kMap: return add_entry(out[field.name], wire, field, depth);
+      case Field::Shape::kMap:
+        return add_entry(out[field.name], wire, field, depth);
     }
     return {};
   }
@@ -271,7 +274,8 @@ Result<Json> decode_protobuf(std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) return broken("it does not start with the k8s envelope");
   MK_TRY(const Envelope envelope, read_envelope(bytes.substr(kMagic.size())));
   if (!envelope.encoding.empty()) return broken("its content encoding is not supported");
-  if (!valid_utf8(envelope.api_version) || !valid_utf8(envelope.kind)) return broken("its kind is not valid UTF-8");
+  if (!valid_utf8(envelope.api_version) || !valid_utf8(envelope.kind))
+    return broken("its kind is not valid UTF-8");
   Json out;
   if (envelope.content_type == "application/json") {
     MK_TRY(out, Json::parse(envelope.raw, kBodyLimits));

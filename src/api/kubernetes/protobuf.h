@@ -1,6 +1,7 @@
-// Reads request bodies of application/vnd.kubernetes.protobuf: kubectl's typed clients send nothing else and do not
-// fall back to JSON. Our own small reader because libprotobuf would need a generated class for each of 200 messages;
-// the table of fields is data that strategic merge patches need anyway. Replies are always JSON.
+// Reads request bodies of application/vnd.kubernetes.protobuf: kubectl's typed clients send nothing else and
+// do not fall back to JSON. Our own small reader because libprotobuf would need a generated class for each of
+// 200 messages; the table of fields is data that strategic merge patches need anyway. Replies are always
+// JSON.
 #pragma once
 #include <string_view>
 

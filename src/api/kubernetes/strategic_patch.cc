@@ -14,12 +14,14 @@ constexpr std::string_view kRetainKeys = "$retainKeys";
 constexpr std::string_view kOrderPrefix = "$setElementOrder/";
 constexpr std::string_view kDeletePrefix = "$deleteFromPrimitiveList/";
 
-Failure bad_patch(std::string message) { return fail(Code::kInvalidArgument, "invalid_patch", std::move(message)); }
+Failure bad_patch(std::string message) {
+  return fail(Code::kInvalidArgument, "invalid_patch", std::move(message));
+}
 
 Failure too_long(std::string_view field) {
   return fail(Code::kTooLarge, "too_large",
-              fmt::format("{} has more than {} items, which is the most that a strategic merge patch merges", field,
-                          kMergedItemsMax));
+              fmt::format("{} has more than {} items, which is the most that a strategic merge patch merges",
+                          field, kMergedItemsMax));
 }
 
 // What makes two items of a merged list the same one: the whole scalar, or the value of the merge key.
@@ -33,9 +35,10 @@ size_t position(const Json::Array& list, const Json& wanted, std::string_view me
   return list.size();
 }
 
-// Items that the patch's author listed come in the author's order; items that only the server knows keep their place
-// relative to them as far as the live order tells.
-Json::Array order_items(Json::Array items, const Json& order, const Json::Array& live, std::string_view merge_key) {
+// Items that the patch's author listed come in the author's order; items that only the server knows keep
+// their place relative to them as far as the live order tells.
+Json::Array order_items(Json::Array items, const Json& order, const Json::Array& live,
+                        std::string_view merge_key) {
   Json::Array listed, others;
   for (const Json& wanted : order.items()) {
     const size_t at = position(items, identity(wanted, merge_key), merge_key);
@@ -100,9 +103,8 @@ class Merger {
     if (!values.is_array()) return bad_patch(fmt::format("$deleteFromPrimitiveList/{} is a list", field));
     Json* list = target.find(field);
     if (!list || !list->is_array()) return {};
-    std::erase_if(list->items(), [&](const Json& item) {
-      return position(values.items(), item, {}) < values.size();
-    });
+    std::erase_if(list->items(),
+                  [&](const Json& item) { return position(values.items(), item, {}) < values.size(); });
     return {};
   }
 
@@ -125,12 +127,13 @@ class Merger {
       return {};
     }
     Json& there = target[key];
-    if (std::max(there.size(), value.size()) > kMergedItemsMax || patch[std::string(kOrderPrefix) + key].size() > kMergedItemsMax)
+    if (std::max(there.size(), value.size()) > kMergedItemsMax ||
+        patch[std::string(kOrderPrefix) + key].size() > kMergedItemsMax)
       return too_long(key);
     Json::Array live = there.is_array() ? std::move(there.items()) : Json::Array();
     const std::string order_key = std::string(kOrderPrefix) + key;
-    MK_TRY(Json::Array merged, field->merge_key.empty() ? merge_set(live, value)
-                                                        : merge_list(live, value, *field));
+    MK_TRY(Json::Array merged,
+           field->merge_key.empty() ? merge_set(live, value) : merge_list(live, value, *field));
     if (const Json* order = patch.find(order_key))
       merged = order_items(std::move(merged), *order, live, field->merge_key);
     there = Json(std::move(merged));

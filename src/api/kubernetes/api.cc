@@ -1,0 +1,256 @@
+#include "api/kubernetes/api.h"
+
+#include <deque>
+
+#include "api/kubernetes/discovery.h"
+#include "api/kubernetes/limits.h"
+#include "api/kubernetes/logs.h"
+#include "api/kubernetes/media.h"
+#include "api/kubernetes/openapi.h"
+#include "api/kubernetes/reads.h"
+#include "api/kubernetes/reviews.h"
+#include "api/kubernetes/scale.h"
+#include "api/kubernetes/status.h"
+#include "api/kubernetes/writes.h"
+#include "base/format.h"
+
+namespace mk::api::kubernetes {
+
+using net::Method;
+
+struct Api::State {
+  State(Ports p, const std::vector<kinds::Kind>& k)
+      : ports(std::move(p)),
+        kinds(k),
+        discovery(k),
+        openapi(k),
+        reads(ports.objects, ports.executor),
+        writes(ports.objects),
+        scales(ports.objects),
+        logs(ports.objects, ports.pods) {}
+
+  Ports ports;
+  const std::vector<kinds::Kind>& kinds;
+  Discovery discovery;
+  OpenApi openapi;
+  Reads reads;
+  Writes writes;
+  Scales scales;
+  PodLogs logs;
+  std::deque<std::string> names;  // what the routes' permissions point into
+};
+
+namespace {
+
+// {namespace} then {name}, as far as the route has them.
+Place place_of(const net::Request& request, bool in_namespace, bool named) {
+  size_t next = 0;
+  Place place;
+  if (in_namespace && next < request.params.size()) place.space = request.params[next++];
+  if (named && next < request.params.size()) place.name = request.params[next];
+  return place;
+}
+
+class Builder {
+ public:
+  explicit Builder(Api::State& state) : s_(state) {}
+
+  void kind(const kinds::Kind& kind, const std::string& version) {
+    const Target target{&kind, version};
+    const std::string root = kind.group.empty() ? "/api/" + version : "/apis/" + kind.group + "/" + version;
+    const std::string all = root + "/" + kind.plural;
+    const std::string collection = kind.namespaced ? root + "/namespaces/{namespace}/" + kind.plural : all;
+    resource_ = s_.names.emplace_back(kind.resource());
+    if (kind.namespaced) {
+      hot(Method::kGet, all, "list",
+          [&s = s_, target](net::Request request, const Caller& caller, net::Reply reply) {
+            s.reads.collection(target, {}, request, caller, std::move(reply));
+          });
+    }
+    hot(Method::kGet, collection, "list",
+        [&s = s_, target, scoped = kind.namespaced](net::Request request, const Caller& caller,
+                                                    net::Reply reply) {
+          auto space = scoped ? std::optional(place_of(request, true, false).space) : std::nullopt;
+          s.reads.collection(target, std::move(space), request, caller, std::move(reply));
+        });
+    write(Method::kPost, collection, "create", target, false,
+          [&s = s_](auto&... a) { return s.writes.create(a...); });
+    write(Method::kDelete, collection, "deletecollection", target, false,
+          [&s = s_](const Target& t, const Place& p, auto&... a) {
+            return s.writes.remove_collection(t, p.space, a...);
+          });
+    one(target, collection + "/{name}");
+    if (kind.status_subresource) status(target, collection + "/{name}/status");
+    if (kind.scale_subresource) scale(target, collection + "/{name}/scale");
+    if (kind.group.empty() && kind.plural == "pods") pod_streams(target, collection + "/{name}");
+  }
+
+  void everything_else() {
+    quick(Method::kGet, "/api", [&s = s_](net::Request& r, const Caller&) { return s.discovery.api(r); });
+    quick(Method::kGet, "/apis", [&s = s_](net::Request& r, const Caller&) { return s.discovery.apis(r); });
+    for (const auto& [path, document] : s_.discovery.legacy())
+      quick(Method::kGet, path, [&document](net::Request& r, const Caller&) { return document.answer(r); });
+    quick(Method::kGet, "/openapi/v3",
+          [&s = s_](net::Request& r, const Caller&) { return s.openapi.index(r); });
+    quick(Method::kGet, "/openapi/v3/{path...}",
+          [&s = s_](net::Request& r, const Caller&) { return s.openapi.document(r.params.at(0), r); });
+    review("/apis/authentication.k8s.io/v1/selfsubjectreviews", review_self);
+    review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review_own_access);
+    review("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review_own_rules);
+    for (const char* path : {"/api/{path...}", "/apis/{path...}"}) {
+      for (const Method method : {Method::kGet, Method::kPost, Method::kPut, Method::kPatch, Method::kDelete})
+        quick(method, path, [](net::Request& r, const Caller&) {
+          return refuse(not_here(fmt::format("{} {}", method_name(r.method), r.path().substr(0, 512))));
+        });
+    }
+  }
+
+  std::vector<Route> take() { return std::move(routes_); }
+
+ private:
+  void one(const Target& target, const std::string& path) {
+    routes_.push_back({Method::kGet,
+                       path,
+                       {"get", resource_},
+                       Quick([&s = s_, target](net::Request& request, const Caller&) {
+                         return s.reads.get(target, place_of(request, target.kind->namespaced, true),
+                                            request);
+                       }),
+                       0,
+                       route_error});
+    write(Method::kPut, path, "update", target, true, [&s = s_](const Target& t, const Place& p, auto&... a) {
+      return s.writes.replace(t, p, false, a...);
+    });
+    write(
+        Method::kPatch, path, "patch", target, true,
+        [&s = s_](const Target& t, const Place& p, auto&... a) { return s.writes.patch(t, p, false, a...); });
+    write(Method::kDelete, path, "delete", target, true,
+          [&s = s_](auto&... a) { return s.writes.remove(a...); });
+  }
+
+  void status(const Target& target, const std::string& path) {
+    routes_.push_back({Method::kGet,
+                       path,
+                       {"get", resource_},
+                       Quick([&s = s_, target](net::Request& request, const Caller&) {
+                         return s.reads.get(target, place_of(request, target.kind->namespaced, true),
+                                            request);
+                       }),
+                       0,
+                       route_error});
+    write(Method::kPut, path, "update", target, true, [&s = s_](const Target& t, const Place& p, auto&... a) {
+      return s.writes.replace(t, p, true, a...);
+    });
+    write(
+        Method::kPatch, path, "patch", target, true,
+        [&s = s_](const Target& t, const Place& p, auto&... a) { return s.writes.patch(t, p, true, a...); });
+  }
+
+  void scale(const Target& target, const std::string& path) {
+    routes_.push_back({Method::kGet,
+                       path,
+                       {"get", resource_},
+                       Quick([&s = s_, target](net::Request& request, const Caller&) {
+                         return s.scales.get(target, place_of(request, target.kind->namespaced, true),
+                                             request);
+                       }),
+                       0,
+                       route_error});
+    write(Method::kPut, path, "update", target, true,
+          [&s = s_](auto&... a) { return s.scales.replace(a...); });
+    write(Method::kPatch, path, "patch", target, true,
+          [&s = s_](auto&... a) { return s.scales.patch(a...); });
+  }
+
+  void pod_streams(const Target& target, const std::string& path) {
+    hot(Method::kGet, path + "/log", "get",
+        [&s = s_, target](net::Request request, const Caller&, net::Reply reply) {
+          s.logs.answer(target, place_of(request, true, true), request, std::move(reply));
+        });
+    for (const char* part : {"/exec", "/attach", "/portforward"}) {
+      for (const Method method : {Method::kGet, Method::kPost})
+        routes_.push_back({method,
+                           path + part,
+                           {"create", resource_},
+                           Quick([part](net::Request&, const Caller&) {
+                             return refuse(
+                                 Error{Code::kUnimplemented, "not_implemented",
+                                       fmt::format("pods{} is not supported by this server yet", part)});
+                           }),
+                           0,
+                           route_error});
+    }
+  }
+
+  void hot(Method method, const std::string& path, std::string_view verb,
+           std::function<void(net::Request, const Caller&, net::Reply)> handle) {
+    routes_.push_back({method, path, {verb, resource_}, Hot{std::move(handle)}, 0, route_error});
+  }
+
+  template <typename Handle>
+  void write(Method method, const std::string& path, std::string_view verb, const Target& target, bool named,
+             Handle handle) {
+    routes_.push_back(
+        {method,
+         path,
+         {verb, resource_},
+         Whole([target, named, handle](net::Request request, const Caller& caller, net::Reply reply) {
+           const Place place = place_of(request, target.kind->namespaced, named);
+           reply.send(handle(target, place, std::as_const(request), caller));
+         }),
+         kBodyBytesMax,
+         route_error});
+  }
+
+  void quick(Method method, const std::string& path, Quick handle) {
+    routes_.push_back({method, path, {"get", "discovery"}, std::move(handle), 0, route_error});
+  }
+
+  void review(const std::string& path, net::Response (*answer)(const net::Request&, const Caller&)) {
+    routes_.push_back(
+        {Method::kPost,
+         path,
+         {"create", "selfsubjectreviews"},
+         Quick([answer](net::Request& request, const Caller& caller) { return answer(request, caller); }),
+         64u << 10,
+         route_error});
+  }
+
+  Api::State& s_;
+  std::string_view resource_;
+  std::vector<Route> routes_;
+};
+
+}  // namespace
+
+Api::Api(Ports ports, const std::vector<kinds::Kind>& kinds)
+    : state_(std::make_unique<State>(std::move(ports), kinds)) {}
+Api::~Api() = default;
+
+std::vector<Route> Api::routes() {
+  Builder builder(*state_);
+  for (const kinds::Kind& kind : state_->kinds)
+    for (const std::string& version : kind.versions) builder.kind(kind, version);
+  builder.everything_else();
+  return builder.take();
+}
+
+bool wants_version_json(const net::Request& request) {
+  return request.headers.get("Accept").find("application/json") != std::string_view::npos;
+}
+
+net::Response version_reply() {
+  return net::Response::json(
+      Json::object({{"major", "1"},
+                    {"minor", "36"},
+                    {"gitVersion", fmt::format("{}+modelkit-{}", kServerVersion, MODELKIT_VERSION)},
+                    {"gitCommit", ""},
+                    {"gitTreeState", "clean"},
+                    {"buildDate", "1970-01-01T00:00:00Z"},
+                    {"goVersion", ""},
+                    {"compiler", "clang"},
+                    {"platform", "linux/amd64"}})
+          .dump_pretty());
+}
+
+}  // namespace mk::api::kubernetes

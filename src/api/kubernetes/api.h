@@ -1,0 +1,38 @@
+// The Kubernetes API: every kind in kinds/ by every verb, as kubectl, client-go and the Python client speak
+// it. Thin: decides nothing about objects; that is core::Objects'. Thread-safe.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "api/route.h"
+#include "core/objects.h"
+#include "core/ports.h"
+#include "kinds/kind.h"
+#include "os/executor.h"
+
+namespace mk::api::kubernetes {
+
+struct Ports {
+  core::Objects& objects;
+  os::Executor& executor;       // pumps watches and writes long lists
+  core::PodIo* pods = nullptr;  // null: logs are unavailable
+};
+
+class Api {
+ public:
+  explicit Api(Ports ports, const std::vector<kinds::Kind>& kinds = kinds::all());
+  ~Api();
+  // /api, /apis, /openapi. GET /version is shared with MLflow: see version_reply().
+  std::vector<Route> routes();
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// GET /version (and /version/) is JSON for clients that accept JSON, which kubectl and client-go do.
+bool wants_version_json(const net::Request& request);
+net::Response version_reply();
+
+}  // namespace mk::api::kubernetes

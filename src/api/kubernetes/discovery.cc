@@ -1,0 +1,233 @@
+#include "api/kubernetes/discovery.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "api/kubernetes/status.h"
+#include "base/digest.h"
+#include "base/format.h"
+
+namespace mk::api::kubernetes {
+namespace {
+
+struct Subresource {
+  std::string name;                  // "status"
+  std::string group, version, kind;  // of what it reads and writes; empty group and version = the parent's
+  std::vector<std::string_view> verbs;
+};
+
+struct Resource {
+  std::string group, version, plural, singular, kind;
+  bool namespaced = true;
+  std::vector<std::string_view> verbs;
+  std::vector<std::string> short_names, categories;
+  std::vector<Subresource> subresources;
+};
+
+const std::vector<std::string_view> kAllVerbs = {"create", "delete", "deletecollection", "get",
+                                                 "list",   "patch",  "update",           "watch"};
+const std::vector<std::string_view> kPartVerbs = {"get", "patch", "update"};
+
+std::vector<Resource> resources(const std::vector<kinds::Kind>& kinds) {
+  std::vector<Resource> out;
+  for (const kinds::Kind& kind : kinds) {
+    for (const std::string& version : kind.versions) {
+      Resource one{kind.group,      version,   kind.plural,      kind.singular,   kind.kind,
+                   kind.namespaced, kAllVerbs, kind.short_names, kind.categories, {}};
+      if (kind.status_subresource) one.subresources.push_back({"status", "", "", kind.kind, kPartVerbs});
+      if (kind.scale_subresource)
+        one.subresources.push_back({"scale", "autoscaling", "v1", "Scale", kPartVerbs});
+      if (kind.group.empty() && kind.plural == "pods")
+        one.subresources.push_back({"log", "", "", "Pod", {"get"}});
+      out.push_back(std::move(one));
+    }
+  }
+  // Questions that are asked by a POST and stored nowhere.
+  constexpr struct {
+    std::string_view group, plural, kind;
+  } kQuestions[] = {
+      {"authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"},
+      {"authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"},
+      {"authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"},
+  };
+  for (const auto& q : kQuestions) {
+    std::string singular(q.kind);
+    std::ranges::transform(singular, singular.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    out.push_back({std::string(q.group),
+                   "v1",
+                   std::string(q.plural),
+                   singular,
+                   std::string(q.kind),
+                   false,
+                   {"create"},
+                   {},
+                   {},
+                   {}});
+  }
+  std::ranges::sort(out, {}, [](const Resource& r) { return std::tie(r.group, r.version, r.plural); });
+  return out;
+}
+
+Json texts(const auto& list) {
+  Json out = Json::array();
+  for (const auto& item : list) out.push_back(Json(item));
+  return out;
+}
+
+Json gvk(std::string_view group, std::string_view version, std::string_view kind) {
+  return Json::object({{"group", group}, {"version", version}, {"kind", kind}});
+}
+
+Json aggregated_resource(const Resource& r) {
+  Json out = Json::object({{"resource", r.plural},
+                           {"responseKind", gvk(r.group, r.version, r.kind)},
+                           {"scope", r.namespaced ? "Namespaced" : "Cluster"},
+                           {"singularResource", r.singular},
+                           {"verbs", texts(r.verbs)}});
+  if (!r.short_names.empty()) out["shortNames"] = texts(r.short_names);
+  if (!r.categories.empty()) out["categories"] = texts(r.categories);
+  for (const Subresource& sub : r.subresources) {
+    const bool own = sub.version.empty();
+    out["subresources"].push_back(Json::object(
+        {{"subresource", sub.name},
+         {"responseKind", own ? gvk(r.group, r.version, sub.kind) : gvk(sub.group, sub.version, sub.kind)},
+         {"verbs", texts(sub.verbs)}}));
+  }
+  return out;
+}
+
+// One item for each group, one version entry below it, in order of `all`.
+std::string aggregated(const std::vector<Resource>& all, bool core, std::string_view version) {
+  Json items = Json::array();
+  std::string group = "\n", group_version = "\n";
+  for (const Resource& r : all) {
+    if (r.group.empty() != core) continue;
+    if (r.group != group) {
+      group = r.group;
+      group_version = "\n";
+      Json item = Json::object({{"metadata", Json::object({{"creationTimestamp", Json()}})}});
+      if (!core) item["metadata"]["name"] = r.group;
+      items.push_back(std::move(item));
+    }
+    Json& item = items[items.size() - 1];
+    if (r.version != group_version) {
+      group_version = r.version;
+      item["versions"].push_back(
+          Json::object({{"version", r.version}, {"freshness", "Current"}, {"resources", Json::array()}}));
+    }
+    Json& versions = item["versions"];
+    versions[versions.size() - 1]["resources"].push_back(aggregated_resource(r));
+  }
+  return Json::object({{"kind", "APIGroupDiscoveryList"},
+                       {"apiVersion", fmt::format("apidiscovery.k8s.io/{}", version)},
+                       {"metadata", Json::object()},
+                       {"items", std::move(items)}})
+      .dump();
+}
+
+Json legacy_resource(const Resource& r, std::string_view name, std::string_view kind, const auto& verbs) {
+  return Json::object({{"name", name},
+                       {"singularName", name == r.plural ? r.singular : ""},
+                       {"namespaced", r.namespaced},
+                       {"kind", kind},
+                       {"verbs", texts(verbs)}});
+}
+
+Json legacy_list(const std::vector<Resource>& all, const std::string& group, const std::string& version) {
+  Json list = Json::array();
+  for (const Resource& r : all) {
+    if (r.group != group || r.version != version) continue;
+    Json one = legacy_resource(r, r.plural, r.kind, r.verbs);
+    if (!r.short_names.empty()) one["shortNames"] = texts(r.short_names);
+    if (!r.categories.empty()) one["categories"] = texts(r.categories);
+    list.push_back(std::move(one));
+    for (const Subresource& sub : r.subresources) {
+      Json part = legacy_resource(r, r.plural + "/" + sub.name, sub.kind, sub.verbs);
+      if (!sub.version.empty()) {
+        part["group"] = sub.group;
+        part["version"] = sub.version;
+      }
+      list.push_back(std::move(part));
+    }
+  }
+  return Json::object({{"kind", "APIResourceList"},
+                       {"apiVersion", "v1"},
+                       {"groupVersion", group.empty() ? version : group + "/" + version},
+                       {"resources", std::move(list)}});
+}
+
+Json legacy_group(const std::string& group, const std::vector<std::string>& versions) {
+  Json list = Json::array();
+  for (const std::string& version : versions)
+    list.push_back(Json::object({{"groupVersion", group + "/" + version}, {"version", version}}));
+  return Json::object({{"name", group}, {"preferredVersion", list[0]}, {"versions", list}});
+}
+
+}  // namespace
+
+Document Document::of(std::string body, std::string content_type) {
+  std::string etag = "\"" + sha256_hex(body).substr(0, 32) + "\"";
+  return {std::move(body), std::move(etag), std::move(content_type)};
+}
+
+net::Response Document::answer(const net::Request& request) const {
+  const bool known = request.headers.get("If-None-Match").find(etag) != std::string_view::npos;
+  net::Response response{
+      known ? 304 : 200, {{"ETag", etag}, {"Vary", "Accept"}, {"Cache-Control", "no-cache, private"}}, {}};
+  if (known) return response;
+  response.headers.set("Content-Type", content_type);
+  response.body = body;
+  return response;
+}
+
+Discovery::Discovery(const std::vector<kinds::Kind>& kinds) {
+  const std::vector<Resource> all = resources(kinds);
+  const auto type = [](std::string_view version) {
+    return fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
+  };
+  api_all_ = Document::of(aggregated(all, true, "v2"), type("v2"));
+  apis_all_ = Document::of(aggregated(all, false, "v2"), type("v2"));
+  api_all_beta_ = Document::of(aggregated(all, true, "v2beta1"), type("v2beta1"));
+  apis_all_beta_ = Document::of(aggregated(all, false, "v2beta1"), type("v2beta1"));
+  api_ = Document::of(Json::object({{"kind", "APIVersions"},
+                                    {"versions", Json::array({"v1"})},
+                                    {"serverAddressByClientCIDRs", Json::array()}})
+                          .dump());
+  std::map<std::string, std::vector<std::string>> groups;
+  for (const Resource& r : all) {
+    auto& versions = groups[r.group];
+    if (std::ranges::find(versions, r.version) == versions.end()) versions.push_back(r.version);
+  }
+  Json list = Json::array();
+  for (const auto& [group, versions] : groups) {
+    for (const std::string& version : versions) {
+      const std::string path = group.empty() ? "/api/" + version : "/apis/" + group + "/" + version;
+      legacy_[path] = Document::of(legacy_list(all, group, version).dump());
+    }
+    if (group.empty()) continue;
+    Json one = legacy_group(group, versions);
+    list.push_back(one);
+    one["kind"] = "APIGroup";
+    one["apiVersion"] = "v1";
+    legacy_["/apis/" + group] = Document::of(one.dump());
+  }
+  apis_ = Document::of(
+      Json::object({{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", std::move(list)}}).dump());
+}
+
+net::Response Discovery::api(const net::Request& request) const {
+  const auto wanted = negotiate(request.headers.get("Accept"), {.discovery = true});
+  if (!wanted) return refuse(wanted.error());
+  if (wanted->shape != Shape::kDiscovery) return api_.answer(request);
+  return (wanted->version == "v2" ? api_all_ : api_all_beta_).answer(request);
+}
+
+net::Response Discovery::apis(const net::Request& request) const {
+  const auto wanted = negotiate(request.headers.get("Accept"), {.discovery = true});
+  if (!wanted) return refuse(wanted.error());
+  if (wanted->shape != Shape::kDiscovery) return apis_.answer(request);
+  return (wanted->version == "v2" ? apis_all_ : apis_all_beta_).answer(request);
+}
+
+}  // namespace mk::api::kubernetes

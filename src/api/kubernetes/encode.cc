@@ -1,0 +1,140 @@
+#include "api/kubernetes/encode.h"
+
+#include <algorithm>
+
+#include "api/kubernetes/status.h"
+#include "base/format.h"
+#include "kinds/columns.h"
+
+namespace mk::api::kubernetes {
+namespace {
+
+Json list_metadata(const Encoder::Page& page) {
+  Json metadata = Json::object({{"resourceVersion", std::to_string(page.version)}});
+  if (!page.continue_token.empty()) {
+    metadata["continue"] = page.continue_token;
+    if (page.remaining > 0) metadata["remainingItemCount"] = static_cast<int64_t>(page.remaining);
+  }
+  return metadata;
+}
+
+}  // namespace
+
+std::string Encoder::whole(const store::Object& object) const {
+  if (target_.is_storage_version()) return object.body;
+  Json json = object.json();
+  json["apiVersion"] = target_.api_version();
+  return json.dump();
+}
+
+Json Encoder::partial(const Json& object) const {
+  return Json::object({{"kind", "PartialObjectMetadata"},
+                       {"apiVersion", "meta.k8s.io/" + wanted_.version},
+                       {"metadata", object["metadata"]}});
+}
+
+Json Encoder::row(const store::Object& object) const {
+  Json json = object.json();
+  Json cells = Json::array();
+  const Time now = clock_.now();
+  for (const kinds::Column& column : target_.kind->columns) cells.push_back(kinds::cell(column, json, now));
+  Json out = Json::object({{"cells", std::move(cells)}});
+  if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);
+  if (row_object_ == RowObject::kWhole) {
+    json["apiVersion"] = target_.api_version();
+    out["object"] = std::move(json);
+  }
+  return out;
+}
+
+Json Encoder::columns() const {
+  Json out = Json::array();
+  for (const kinds::Column& column : target_.kind->columns)
+    out.push_back(Json::object({{"name", column.name},
+                                {"type", column.type == "date" ? "string" : column.type},
+                                {"format", column.format},
+                                {"description", column.description},
+                                {"priority", column.priority}}));
+  return out;
+}
+
+std::string Encoder::one(const store::Object& object) const {
+  if (wanted_.shape == Shape::kPartial) return partial(object.json()).dump();
+  if (wanted_.shape != Shape::kTable) return whole(object);
+  return Json::object({{"kind", "Table"},
+                       {"apiVersion", "meta.k8s.io/" + wanted_.version},
+                       {"metadata", Json::object({{"resourceVersion", std::to_string(object.version)}})},
+                       {"columnDefinitions", columns()},
+                       {"rows", Json::array({row(object)})}})
+      .dump();
+}
+
+std::string Encoder::list(const Page& page) const {
+  const bool table = wanted_.shape == Shape::kTable, partial_list = wanted_.shape == Shape::kPartial;
+  std::string out =
+      fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":)",
+                  table          ? "Table"
+                  : partial_list ? "PartialObjectMetadataList"
+                                 : target_.kind->kind + "List",
+                  table || partial_list ? "meta.k8s.io/" + wanted_.version : target_.api_version());
+  list_metadata(page).dump_to(out);
+  if (table) {
+    out += R"(,"columnDefinitions":)";
+    columns().dump_to(out);
+  }
+  out += table ? R"(,"rows":[)" : R"(,"items":[)";
+  bool first = true;
+  for (const store::ObjectRef& object : page.objects) {
+    if (!first) out += ',';
+    first = false;
+    if (table)
+      row(*object).dump_to(out);
+    else if (partial_list)
+      partial(object->json()).dump_to(out);
+    else
+      out += whole(*object);
+  }
+  out += "]}";
+  return out;
+}
+
+std::string Encoder::event(std::string_view type, const store::Object& object, bool first) const {
+  std::string out = fmt::format(R"({{"type":"{}","object":)", type);
+  if (wanted_.shape == Shape::kTable) {
+    Json table =
+        Json::object({{"kind", "Table"},
+                      {"apiVersion", "meta.k8s.io/" + wanted_.version},
+                      {"metadata", Json::object({{"resourceVersion", std::to_string(object.version)}})},
+                      {"columnDefinitions", first ? columns() : Json()},
+                      {"rows", Json::array({row(object)})}});
+    table.dump_to(out);
+  } else {
+    out += one(object);
+  }
+  out += "}\n";
+  return out;
+}
+
+std::string Encoder::bookmark(store::Version version, bool initial_events_end) const {
+  Json metadata = Json::object({{"resourceVersion", std::to_string(version)}, {"creationTimestamp", Json()}});
+  if (initial_events_end) metadata["annotations"] = Json::object({{"k8s.io/initial-events-end", "true"}});
+  Json object = Json::object({{"metadata", metadata}});
+  if (wanted_.shape == Shape::kObject) {
+    object["kind"] = target_.kind->kind;
+    object["apiVersion"] = target_.api_version();
+  } else {
+    object["kind"] = wanted_.shape == Shape::kTable ? "Table" : "PartialObjectMetadata";
+    object["apiVersion"] = "meta.k8s.io/" + wanted_.version;
+  }
+  if (wanted_.shape == Shape::kTable) {
+    object["columnDefinitions"] = Json();
+    object["rows"] = Json::array();
+  }
+  return Json::object({{"type", "BOOKMARK"}, {"object", std::move(object)}}).dump() + "\n";
+}
+
+std::string error_event(const Error& error) {
+  return Json::object({{"type", "ERROR"}, {"object", status_json(error)}}).dump() + "\n";
+}
+
+}  // namespace mk::api::kubernetes

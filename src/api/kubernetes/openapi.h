@@ -1,0 +1,34 @@
+// The kinds' schemas as OpenAPI v3 documents: an index and one document for each group and version. kubectl
+// reads them for apply (which lists merge by which key), explain and its checks. Made at first use, then
+// kept.
+#pragma once
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api/kubernetes/discovery.h"
+#include "kinds/kind.h"
+
+namespace mk::api::kubernetes {
+
+class OpenApi {
+ public:
+  explicit OpenApi(const std::vector<kinds::Kind>& kinds) : kinds_(kinds) {}
+
+  net::Response index(const net::Request& request);                              // /openapi/v3
+  net::Response document(const std::string& path, const net::Request& request);  // "api/v1", "apis/apps/v1"
+
+ private:
+  const std::map<std::string, Document>& documents();
+
+  const std::vector<kinds::Kind>& kinds_;
+  std::once_flag made_;
+  Document index_;
+  std::map<std::string, Document> documents_;
+};
+
+// One group and version as an OpenAPI v3 document.
+Json openapi_v3(const std::vector<kinds::Kind>& kinds, std::string_view group, std::string_view version);
+
+}  // namespace mk::api::kubernetes

@@ -1,0 +1,44 @@
+// The query parameters of the Kubernetes API, checked.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "core/objects.h"
+#include "kinds/kind.h"
+#include "net/http.h"
+
+namespace mk::api::kubernetes {
+
+struct ListQuery {
+  core::Selector selector;
+  int64_t limit = 0;  // 0 = all
+  // From `continue`: where the last page ended and the version that all pages of this list carry.
+  struct Continue {
+    std::string space, name;
+    store::Version version = 0;
+  };
+  std::optional<Continue> after;
+  std::optional<store::Version> version;  // resourceVersion; unset and 0 mean "whatever you have"
+  bool exact = false;                     // resourceVersionMatch=Exact
+  bool watch = false;
+  bool bookmarks = false;
+  bool initial_events = false;  // sendInitialEvents=true
+  std::optional<int64_t> timeout_s;
+
+  static Result<ListQuery> parse(const net::Query& query, const kinds::Kind& kind);
+};
+
+std::string continue_token(const ListQuery::Continue& after);
+
+// dryRun, fieldManager, fieldValidation.
+Result<core::WriteOptions> parse_write_query(const net::Query& query);
+
+// Whole numbers and booleans as Go's strconv reads them; `name` is for the error.
+Result<std::optional<int64_t>> query_integer(const net::Query& query, std::string_view name);
+Result<bool> query_boolean(const net::Query& query, std::string_view name);
+
+Result<net::Query> query_of(const net::Request& request);
+
+}  // namespace mk::api::kubernetes

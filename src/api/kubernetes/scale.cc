@@ -1,0 +1,116 @@
+#include "api/kubernetes/scale.h"
+
+#include "api/kubernetes/fields.h"
+#include "api/kubernetes/limits.h"
+#include "api/kubernetes/media.h"
+#include "api/kubernetes/query.h"
+#include "api/kubernetes/status.h"
+#include "api/kubernetes/writes.h"
+#include "base/format.h"
+
+namespace mk::api::kubernetes {
+namespace {
+
+std::string selector_text(const Json& selector) {
+  std::string out;
+  for (const auto& [key, value] : selector["matchLabels"].members())
+    out += fmt::format("{}{}={}", out.empty() ? "" : ",", key, value.text());
+  return out;
+}
+
+// What the client wants to be true of the object, out of the Scale it sent.
+Result<void> take_over(Json& object, const Json& scale) {
+  const Json& replicas = scale.at({"spec", "replicas"});
+  if (!replicas.is_null() && !replicas.is_int())
+    return fail(
+        Error{Code::kInvalidArgument, "invalid_object", "spec.replicas must be a whole number"}.at_field(
+            "spec.replicas"));
+  if (replicas.integer() < 0)
+    return fail(Error{Code::kInvalidArgument, "invalid_object", "spec.replicas must be at least 0"}.at_field(
+        "spec.replicas"));
+  const Json& metadata = scale["metadata"];
+  if (metadata["name"].is_string() && metadata["name"] != object.at({"metadata", "name"}))
+    return invalid("the name of the provided Scale does not match the name on the URL");
+  Json& spec = object["spec"];
+  if (!spec.is_null() && !spec.is_object()) return invalid("the object has no spec to scale");
+  spec["replicas"] = replicas.integer();
+  // Pins the version, so that a stale Scale is refused instead of tried again.
+  if (metadata["resourceVersion"].is_string())
+    object["metadata"]["resourceVersion"] = metadata["resourceVersion"];
+  return {};
+}
+
+}  // namespace
+
+Json scale_of(const Json& object) {
+  const Json& from = object["metadata"];
+  Json metadata = Json::object();
+  for (const char* key : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"})
+    if (const Json* value = from.find(key)) metadata[key] = *value;
+  Json status = Json::object({{"replicas", object.at({"status", "replicas"}).integer()}});
+  if (const std::string selector = selector_text(object.at({"spec", "selector"})); !selector.empty())
+    status["selector"] = selector;
+  Json spec = Json::object();
+  if (const Json& replicas = object.at({"spec", "replicas"}); !replicas.is_null())
+    spec["replicas"] = replicas;
+  return Json::object({{"kind", "Scale"},
+                       {"apiVersion", "autoscaling/v1"},
+                       {"metadata", std::move(metadata)},
+                       {"spec", std::move(spec)},
+                       {"status", std::move(status)}});
+}
+
+net::Response Scales::get(const Target& target, const Place& place, const net::Request& request) const {
+  const auto wanted = negotiate(request.headers.get("Accept"), {});
+  if (!wanted) return refuse(wanted.error());
+  const store::ObjectRef object = objects_.get(place.key(target));
+  if (!object)
+    return refuse(Error{Code::kNotFound, "not_found",
+                        fmt::format("{} \"{}\" not found", target.kind->resource(), place.name)},
+                  about(*target.kind, place.name));
+  return write_body(scale_of(object->json()).dump(), *wanted);
+}
+
+net::Response Scales::replace(const Target& target, const Place& place, const net::Request& request,
+                              const Caller& caller) {
+  const auto scale = read_body(request);
+  if (!scale) return refuse(scale.error(), about(*target.kind, place.name));
+  return change(target, place, request, caller, [&](Json) -> Result<Json> { return *scale; });
+}
+
+net::Response Scales::patch(const Target& target, const Place& place, const net::Request& request,
+                            const Caller& caller) {
+  const std::string type = media_type(request.headers.get("Content-Type"));
+  const auto patch = Json::parse(type.ends_with("patch+json") ? request.body : "{}", kBodyLimits);
+  if (!patch) return refuse(patch.error(), about(*target.kind, place.name));
+  return change(target, place, request, caller, [&](Json scale) {
+    return apply_patch(std::move(scale), type, *patch, find_message("autoscaling.Scale"));
+  });
+}
+
+net::Response Scales::change(const Target& target, const Place& place, const net::Request& request,
+                             const Caller& caller, const std::function<Result<Json>(Json)>& edit) {
+  const About object_about = about(*target.kind, place.name);
+  const auto query = query_of(request);
+  if (!query) return refuse(query.error(), object_about);
+  const auto options = parse_write_query(*query);
+  if (!options) return refuse(options.error(), object_about);
+  const auto wanted = negotiate(request.headers.get("Accept"), {});
+  if (!wanted) return refuse(wanted.error(), object_about);
+  const auto apply = [&](Json object) -> core::Admitted<Json> {
+    // The version stays out of what is edited: only one that the client sent itself pins the write.
+    Json before = scale_of(object);
+    before["metadata"].erase("resourceVersion");
+    auto scale = edit(std::move(before));
+    if (!scale) return std::unexpected(core::Refusal{scale.error(), {}});
+    if (const auto taken = take_over(object, *scale); !taken)
+      return std::unexpected(core::Refusal{taken.error(), {}});
+    return object;
+  };
+  const auto written =
+      objects_.modify(caller.identity, *target.kind, place.key(target), false, apply, *options);
+  if (!written) return refuse(written.error(), object_about);
+  return write_body(scale_of(written->object->json()).dump(), *wanted);
+}
+
+}  // namespace mk::api::kubernetes

@@ -1,0 +1,122 @@
+#include "api/kubernetes/status.h"
+
+#include "base/format.h"
+
+namespace mk::api::kubernetes {
+namespace {
+
+// Reasons that say more than the Code.
+struct ByReason {
+  std::string_view reason;
+  StatusCode code;
+};
+constexpr ByReason kByReason[] = {
+    {"invalid_object", {422, "Invalid"}},          {"unprocessable", {422, "Invalid"}},
+    {"namespace_terminating", {403, "Forbidden"}}, {"unsupported_media_type", {415, "UnsupportedMediaType"}},
+    {"not_acceptable", {406, "NotAcceptable"}},    {"method_not_allowed", {405, "MethodNotAllowed"}},
+    {"version_too_large", {504, "Timeout"}},
+};
+
+constexpr StatusCode kByCode[] = {
+    {400, "BadRequest"},             // kInvalidArgument
+    {404, "NotFound"},               // kNotFound
+    {409, "AlreadyExists"},          // kAlreadyExists
+    {409, "Conflict"},               // kConflict
+    {409, "Conflict"},               // kFailedPrecondition
+    {401, "Unauthorized"},           // kUnauthenticated
+    {403, "Forbidden"},              // kPermissionDenied
+    {413, "RequestEntityTooLarge"},  // kTooLarge
+    {429, "TooManyRequests"},        // kResourceExhausted
+    {410, "Expired"},                // kGone
+    {503, "ServiceUnavailable"},     // kUnavailable
+    {504, "Timeout"},                // kDeadlineExceeded
+    {503, "ServiceUnavailable"},     // kCancelled
+    {501, "NotImplemented"},         // kUnimplemented
+    {500, "InternalError"},          // kInternal
+};
+static_assert(std::size(kByCode) == static_cast<size_t>(Code::kInternal) + 1);
+
+Json details_json(const About& about, const std::vector<core::Cause>& causes, bool by_kind) {
+  Json details = Json::object();
+  if (!about.name.empty()) details["name"] = about.name;
+  if (!about.group.empty()) details["group"] = about.group;
+  // As upstream: Invalid names the kind, everything else the resource.
+  const std::string_view kind = by_kind ? about.kind : about.plural;
+  if (!kind.empty()) details["kind"] = kind;
+  if (!about.uid.empty()) details["uid"] = about.uid;
+  for (const core::Cause& cause : causes) {
+    Json one = Json::object({{"reason", cause.reason}, {"message", cause.message}});
+    if (!cause.field.empty()) one["field"] = cause.field;
+    details["causes"].push_back(std::move(one));
+  }
+  return details;
+}
+
+}  // namespace
+
+About about(const kinds::Kind& kind, std::string_view name) {
+  return {kind.group, kind.plural, kind.kind, name, {}};
+}
+
+StatusCode status_code(const Error& error) {
+  for (const ByReason& row : kByReason)
+    if (row.reason == error.reason) return row.code;
+  return kByCode[static_cast<size_t>(error.code)];
+}
+
+Json status_json(const Error& error, const About& about, const std::vector<core::Cause>& causes) {
+  const StatusCode code = status_code(error);
+  std::vector<core::Cause> listed = causes;
+  if (listed.empty() && !error.field.empty())
+    listed.push_back({error.field, "FieldValueInvalid", error.message});
+  if (error.reason == "version_too_large")
+    listed.push_back({"", "ResourceVersionTooLarge", "Too large resource version"});
+  Json status = Json::object({{"apiVersion", "v1"},
+                              {"kind", "Status"},
+                              {"metadata", Json::object()},
+                              {"status", "Failure"},
+                              {"message", error.sentence()},
+                              {"reason", code.reason},
+                              {"code", code.http}});
+  Json details = details_json(about, listed, code.reason == "Invalid");
+  if (code.http == 429 || error.reason == "version_too_large") details["retryAfterSeconds"] = 1;
+  if (!details.empty()) status["details"] = std::move(details);
+  return status;
+}
+
+net::Response refuse(const Error& error, const About& about, const std::vector<core::Cause>& causes) {
+  const int http = status_code(error).http;
+  net::Response response = net::Response::json(status_json(error, about, causes).dump(), http);
+  if (http == 429) response.headers.set("Retry-After", "1");
+  return response;
+}
+
+net::Response refuse(const core::Refusal& refusal, const About& about) {
+  return refuse(refusal.error, about, refusal.causes);
+}
+
+net::Response succeed(const About& about) {
+  return net::Response::json(Json::object({{"apiVersion", "v1"},
+                                           {"kind", "Status"},
+                                           {"metadata", Json::object()},
+                                           {"status", "Success"},
+                                           {"details", details_json(about, {}, false)}})
+                                 .dump());
+}
+
+Error not_here(std::string_view what) {
+  return {Code::kNotFound, "not_found",
+          fmt::format("the server could not find the requested resource: {}", what)};
+}
+
+Error unsupported_media(std::string_view what, std::string_view supported) {
+  return {Code::kInvalidArgument, "unsupported_media_type",
+          fmt::format("the body of the request was in an unknown format ({})", what),
+          fmt::format("accepted media types include: {}", supported)};
+}
+
+net::Response route_error(const Error& error) {
+  return refuse(error);
+}
+
+}  // namespace mk::api::kubernetes

@@ -1,0 +1,38 @@
+// Watches: long replies of one JSON event a line. No thread belongs to a watch; events are pumped on the
+// executor when the store says that some wait, as fast as the client reads. Thread-safe.
+#pragma once
+#include <memory>
+#include <optional>
+
+#include "api/kubernetes/encode.h"
+#include "core/objects.h"
+#include "net/server.h"
+#include "os/executor.h"
+#include "store/store.h"
+
+namespace mk::api::kubernetes {
+
+class Watches {
+ public:
+  Watches(store::Store& store, os::Executor& executor);
+  ~Watches();  // ends all of them
+
+  struct Wish {
+    store::Selection selection;
+    core::Selector selector;
+    Encoder encoder;
+    std::optional<store::Version> from;  // unset or 0: all that there is now as ADDED, then what follows
+    bool bookmarks = false;
+    bool initial_events = false;  // as unset `from`, closed by a bookmark that says so
+    Duration timeout;
+  };
+  void start(Wish wish, net::Reply reply);
+  size_t count() const;
+
+ private:
+  class Session;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mk::api::kubernetes
