@@ -3,15 +3,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/kubernetes/api.h"
+#include "api/kubernetes/kubeconfig.h"
 #include "api/router.h"
 #include "app/layout.h"
 #include "app/routes.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "core/bootstrap.h"
+#include "core/objects.h"
 #include "net/server.h"
 #include "os/executor.h"
 #include "os/files.h"
+#include "os/random.h"
 #include "store/store.h"
 
 namespace mk::app {
@@ -28,6 +33,9 @@ class Embedded final : public ControlPlane {
     MK_OK(make_layout(layout_));
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
+    objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
+    MK_OK(core::make_first_objects(*objects_));
+    kubernetes_ = std::make_unique<api::kubernetes::Api>(api::kubernetes::Ports{*objects_, *workers_});
     MK_OK(listen());
     return publish_endpoints();
   }
@@ -44,6 +52,7 @@ class Embedded final : public ControlPlane {
 
   Result<void> listen() {
     std::vector<api::Route> routes = health_routes();
+    for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
@@ -56,6 +65,7 @@ class Embedded final : public ControlPlane {
     const Json text = Json::object({{"http", endpoints_.http},
                                     {"data", endpoints_.data.empty() ? Json() : Json(endpoints_.data)},
                                     {"grpc", Json()}});
+    MK_OK(os::write_file(layout_.kubeconfig, api::kubernetes::kubeconfig(endpoints_.http), 0600));
     return os::write_file(layout_.endpoints, text.dump() + "\n", 0644);
   }
 
@@ -64,6 +74,8 @@ class Embedded final : public ControlPlane {
   Endpoints endpoints_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<os::Executor> workers_;
+  std::unique_ptr<core::Objects> objects_;
+  std::unique_ptr<api::kubernetes::Api> kubernetes_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<net::Server> server_;
 };

@@ -9,7 +9,8 @@ namespace mk::app {
 struct Layout {
   explicit Layout(const std::string& data)
       : root(data), database(data + "/store.db"), blobs(data + "/blobs"), gateway(data + "/gateway"), pods(data + "/pods"),
-        binaries(data + "/bin"), environments(data + "/environments"), endpoints(data + "/endpoints.json") {}
+        binaries(data + "/bin"), environments(data + "/environments"), endpoints(data + "/endpoints.json"),
+        kubeconfig(data + "/kubeconfig") {}
 
   std::string root;          // 0711: a Pod's own user passes through to its folder, and sees nothing else
   std::string database;      // store/
@@ -19,6 +20,7 @@ struct Layout {
   std::string binaries;      // the shim, by hash
   std::string environments;  // Python environments, by lock hash
   std::string endpoints;     // endpoints.json
+  std::string kubeconfig;    // for kubectl, 0600
 };
 
 // Makes the folders with their modes.

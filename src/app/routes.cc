@@ -1,6 +1,11 @@
 #include "app/routes.h"
 
+#include "api/kubernetes/api.h"
+
 namespace mk::app {
+namespace {
+constexpr const char* kMlflowVersion = "3.17.2";  // whose protocol we speak
+}
 
 std::vector<api::Route> health_routes() {
   std::vector<api::Route> routes;
@@ -10,6 +15,12 @@ std::vector<api::Route> health_routes() {
   routes.push_back({net::Method::kGet, "/health", core::Permission::anyone(), answer("OK")});
   for (const char* path : {"/healthz", "/livez", "/readyz"})
     routes.push_back({net::Method::kGet, path, core::Permission::anyone(), answer("ok")});
+  // MLflow and Kubernetes share this path: each client says by its Accept which of the two it is.
+  routes.push_back({net::Method::kGet, "/version", core::Permission::anyone(),
+                    api::Quick([](net::Request& request, const api::Caller&) {
+                      return api::kubernetes::wants_version_json(request) ? api::kubernetes::version_reply()
+                                                                         : net::Response::text(kMlflowVersion);
+                    })});
   return routes;
 }
 

@@ -97,12 +97,6 @@ class Builder {
     review("/apis/authentication.k8s.io/v1/selfsubjectreviews", review_self);
     review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review_own_access);
     review("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review_own_rules);
-    for (const char* path : {"/api/{path...}", "/apis/{path...}"}) {
-      for (const Method method : {Method::kGet, Method::kPost, Method::kPut, Method::kPatch, Method::kDelete})
-        quick(method, path, [](net::Request& r, const Caller&) {
-          return refuse(not_here(fmt::format("{} {}", method_name(r.method), r.path().substr(0, 512))));
-        });
-    }
   }
 
   std::vector<Route> take() { return std::move(routes_); }
