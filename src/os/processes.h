@@ -56,6 +56,8 @@ class Processes {
   virtual Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) = 0;
   // What is known of a run, whoever started it. Blocks shortly when a start was cut off by our own end.
   virtual ProcessState look(const std::string& folder) = 0;
+  // What a run was started with.
+  virtual Result<ProcessSpec> spec_of(const std::string& folder) = 0;
   // SIGTERM to its group, SIGKILL after `grace`; returns at once. Asking again may shorten the grace.
   virtual Result<void> stop(const std::string& folder, Duration grace) = 0;
   virtual Result<void> signal(const std::string& folder, int number) = 0;
@@ -74,6 +76,7 @@ class SimulatedProcesses final : public Processes {
   explicit SimulatedProcesses(const Clock& clock) : clock_(clock) {}
   Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override;
   ProcessState look(const std::string& folder) override;
+  Result<ProcessSpec> spec_of(const std::string& folder) override;
   Result<void> stop(const std::string& folder, Duration grace) override;
   Result<void> signal(const std::string& folder, int number) override;
   void on_exit(std::function<void(const std::string&)> call) override { on_exit_ = std::move(call); }

@@ -108,6 +108,35 @@ int64_t number(std::string_view text) {
   return value;
 }
 
+// The reverse of spec_text, for runs beside the first one.
+ProcessSpec parse_spec(std::string_view text) {
+  ProcessSpec spec;
+  while (!text.empty()) {
+    const size_t end = text.find('\n'), space = text.find(' ');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (space >= line.size()) continue;
+    const std::string_view key = line.substr(0, space), value = line.substr(space + 1);
+    if (key == "pod") spec.pod = unescape(value);
+    if (key == "arg") spec.argv.push_back(unescape(value));
+    if (key == "env") spec.env.push_back(unescape(value));
+    if (key == "cwd") spec.cwd = unescape(value);
+    if (key == "uid") spec.uid = static_cast<uint32_t>(number(value));
+    if (key == "hide") spec.hidden.push_back(unescape(value));
+    if (key == "open_exec") spec.open_exec = value == "1";
+    const size_t tab = value.find('\t');
+    if (key.starts_with("mount_") && tab != std::string_view::npos)
+      spec.mounts.push_back(
+          {unescape(value.substr(0, tab)), unescape(value.substr(tab + 1)), key == "mount_ro"});
+    const size_t first = value.find(' '), second = value.find(' ', first + 1);
+    if (key == "rlimit" && second != std::string_view::npos)
+      spec.limits.push_back({std::string(value.substr(0, first)),
+                             static_cast<uint64_t>(number(value.substr(first + 1))),
+                             static_cast<uint64_t>(number(value.substr(second + 1)))});
+  }
+  return spec;
+}
+
 uint64_t start_ticks(int pid) {
   auto stat = read_file(fmt::format("/proc/{}/stat", pid));
   if (!stat) return 0;
@@ -156,7 +185,7 @@ class Watcher {
   }
 
   void on_exit(std::function<void(const std::string&)> call) {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(call_mutex_);
     call_ = std::move(call);
   }
   // Takes `pidfd`. A folder that is watched already is not watched twice.
@@ -190,20 +219,20 @@ class Watcher {
     siginfo_t info{};
     waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG);  // ours: leaves no zombie behind
     std::string folder;
-    std::function<void(const std::string&)> call;
     {
       std::lock_guard lock(mutex_);
       folder = folders_[pidfd];
       folders_.erase(pidfd);
       watched_.erase(folder);
-      call = call_;
     }
     close(pidfd);
-    if (call) call(folder);
+    std::lock_guard lock(call_mutex_);
+    if (call_) call_(folder);
   }
 
   int epoll_, stop_;
   std::mutex mutex_;
+  std::mutex call_mutex_;  // held while calling: after on_exit({}) returns, nobody is called any more
   std::function<void(const std::string&)> call_;
   std::unordered_map<int, std::string> folders_;
   std::set<std::string> watched_;
@@ -252,6 +281,11 @@ class ShimProcesses final : public Processes {
       poll(nullptr, 0, kCutOffPauseMs);
     }
     return {};
+  }
+
+  Result<ProcessSpec> spec_of(const std::string& folder) override {
+    MK_TRY(const std::string text, read_file(folder + "/" + shim::kSpecFile));
+    return parse_spec(text);
   }
 
   Result<void> stop(const std::string& folder, Duration grace) override {

@@ -25,6 +25,12 @@ ProcessState SimulatedProcesses::look(const std::string& folder) {
   return found == runs.end() ? ProcessState{} : found->second.state;
 }
 
+Result<ProcessSpec> SimulatedProcesses::spec_of(const std::string& folder) {
+  const auto found = runs.find(folder);
+  if (found == runs.end()) return fail(Code::kNotFound, "process_spec", "no such run");
+  return found->second.spec;
+}
+
 Result<void> SimulatedProcesses::stop(const std::string& folder, Duration) {
   const auto found = runs.find(folder);
   if (found == runs.end() || !found->second.state.running()) return {};

@@ -1,0 +1,157 @@
+// The agent's hands: what a plan asks for, and what status and events say of it.
+#include "base/format.h"
+#include "node/agent.h"
+#include "node/limits.h"
+#include "node/live_pod.h"
+#include "os/files.h"
+
+namespace mk::node {
+namespace {
+
+// The Pod is not wrong, something that it names is missing: it waits, and an object's change wakes it.
+bool is_missing(const Error& error) {
+  return error.code == Code::kFailedPrecondition;
+}
+
+}  // namespace
+
+Ground Agent::ground_of(const PodRef& live) const {
+  Ground ground;
+  ground.pod_ip = records_.address(live->record.slot);
+  ground.host_ip = settings_.host_ip;
+  ground.node_name = settings_.node_name;
+  ground.home = records_.home(live->record.uid);
+  if (settings_.own_users) {
+    ground.user = records_.user(live->record.slot);
+    ground.hidden = {hidden_};
+    ground.visible = settings_.visible;
+  }
+  return ground;
+}
+
+Result<os::ProcessSpec> Agent::prepare_container(core::World& world, const PodRef& live, const Json& pod,
+                                                 const PodSpec& spec, const Container& container) {
+  const Lookup lookup = [&](const store::Key& key) { return world.reader.get(key); };
+  std::vector<Json> images;
+  for (const store::ObjectRef& object : world.reader.list({.resource = "images.modelkit.dev"}))
+    images.push_back(object->json());
+  MK_TRY(const ImageProgram image, resolve_image(container.image, images, settings_.self));
+  const Ground ground = ground_of(live);
+  if (!live->volumes) {
+    MK_TRY(live->volumes, prepare_volumes(pod, spec, ground.home, ground.user, lookup));
+  }
+  return process_spec(pod, spec, container, image, *live->volumes, ground, lookup);
+}
+
+void Agent::prepare(core::World& world, const PodRef& live, const Json& pod, const PodSpec& spec,
+                    Seen& seen) {
+  const auto each = [&](const Container& container, bool init, Life& life) {
+    const bool over = life.run.exited() && !restarts(spec.restart, init, life);
+    if (life.run.running() || over) return;
+    LivePod::Program& program = live->programs[container.name];
+    if (program.next) return;
+    auto ready = prepare_container(world, live, pod, spec, container);
+    if (ready) {
+      program.next = std::move(*ready);
+      program.told_waiting.clear();
+      return;
+    }
+    const Error& error = ready.error();
+    life.waiting_reason = is_missing(error) ? error.reason : "CreateContainerError";
+    life.waiting_message = error.sentence();
+    if (program.told_waiting == life.waiting_message) return;
+    program.told_waiting = life.waiting_message;
+    const bool image = life.waiting_reason == "ErrImagePull";
+    live->note("Warning", "Failed",
+               image ? fmt::format("Failed to pull image \"{}\": {}", container.image, life.waiting_message)
+                     : "Error: " + life.waiting_message);
+  };
+  for (size_t i = 0; i < spec.inits.size(); ++i) each(spec.inits[i], true, seen.inits[i]);
+  for (size_t i = 0; i < spec.containers.size(); ++i) each(spec.containers[i], false, seen.containers[i]);
+}
+
+Result<void> Agent::act(const PodRef& live, const PodSpec& spec, const Action& action) {
+  const Container& container = (action.init ? spec.inits : spec.containers)[action.container];
+  if (action.kind == Action::Kind::kStart) return start(live, container, action);
+  return stop(live, container, action.grace);
+}
+
+Result<void> Agent::start(const PodRef& live, const Container& container, const Action& action) {
+  LivePod::Program& program = live->programs[container.name];
+  MK_CHECK(program.next);
+  const os::ProcessSpec process = std::move(*program.next);
+  program.next.reset();
+  live->record.containers[container.name] = {action.number, action.crashes};
+  MK_OK(records_.save(live->record));
+  const std::string& uid = live->record.uid;
+  if (action.number >= 2) MK_OK(os::remove_all(records_.run_folder(uid, container.name, action.number - 2)));
+  const std::string folder = records_.run_folder(uid, container.name, action.number);
+  MK_OK(os::make_folder(folder));
+  MK_TRY(const os::ProcessState state, processes_.start(folder, process));
+  live->note("Normal", "Pulled",
+             fmt::format("Container image \"{}\" already present on machine", container.image));
+  live->note("Normal", "Created", fmt::format("Created container: {}", container.name));
+  if (state.reason == "StartError")
+    live->note("Warning", "Failed", fmt::format("Error: {}", state.message));
+  else
+    live->note("Normal", "Started", fmt::format("Started container {}", container.name));
+  return {};
+}
+
+Result<void> Agent::stop(const PodRef& live, const Container& container, Duration grace) {
+  LivePod::Program& program = live->programs[container.name];
+  MK_OK(processes_.stop(records_.run_folder(live->record.uid, container.name, program.life), grace));
+  const bool told = program.stop_grace.has_value();
+  program.stop_grace = grace;
+  if (told) return {};
+  if (program.health != nullptr && program.health->unhealthy())
+    live->note("Normal", "Killing",
+               fmt::format("Container {} failed {} probe, will be restarted", container.name,
+                           program.health->blame()));
+  else
+    live->note("Normal", "Killing", fmt::format("Stopping container {}", container.name));
+  return {};
+}
+
+void Agent::note_doings(const PodRef& live, const PodSpec& spec, const Plan& plan) {
+  const auto each = [&](const Container& container, Doing doing) {
+    const auto found = live->programs.find(container.name);
+    if (found == live->programs.end()) return;
+    LivePod::Program& program = found->second;
+    if (program.health != nullptr)
+      for (Health::Failure& failure : program.health->take_failures())
+        live->note("Warning", "Unhealthy",
+                   fmt::format("{} probe failed: {}", failure.probe, failure.message));
+    if (doing != Doing::kBackingOff || program.told_backoff) return;
+    program.told_backoff = true;
+    live->note("Warning", "BackOff",
+               fmt::format("Back-off restarting failed container {} in pod {}_{}({})", container.name,
+                           spec.name, spec.space, spec.uid));
+  };
+  for (size_t i = 0; i < spec.inits.size(); ++i) each(spec.inits[i], plan.inits[i]);
+  for (size_t i = 0; i < spec.containers.size(); ++i) each(spec.containers[i], plan.containers[i]);
+}
+
+Result<void> Agent::write_status(core::World& world, const PodRef& live, const store::ObjectRef& object,
+                                 const Json& pod, const PodSpec& spec, const Seen& seen, const Plan& plan) {
+  Place place;
+  place.pod_ip = records_.address(live->record.slot);
+  place.host_ip = settings_.host_ip;
+  place.own_uid = settings_.own_users;
+  place.uid = settings_.own_users ? records_.user(live->record.slot) : settings_.user;
+  place.started = live->record.taken;
+  note_doings(live, spec, plan);
+  Json status = pod_status(pod, spec, seen, plan, place);
+  if (!(status == pod["status"])) {
+    Json changed = pod;
+    changed["status"] = std::move(status);
+    auto written = world.writer.update_status(std::move(changed));
+    if (!written) return fail(std::move(written).error());
+  }
+  for (const LivePod::Note& note : live->notes)
+    world.writer.event(*object, note.type, note.reason, note.message);
+  live->notes.clear();
+  return {};
+}
+
+}  // namespace mk::node

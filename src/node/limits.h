@@ -1,0 +1,33 @@
+// Every bound of the node, by name.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace mk::node {
+
+inline constexpr int64_t kPodsMax = 250;                              // capacity.pods of the Node object
+inline constexpr Duration kBackoffFirst = Duration::from_seconds(1);  // doubles with each crash in a row
+inline constexpr Duration kBackoffMax = Duration::from_seconds(300);
+inline constexpr Duration kBackoffForgiven =
+    Duration::from_seconds(600);                                // after a life that long: from the start
+inline constexpr Duration kProbeFirst = Duration::from_ms(20);  // until the first success probes come
+inline constexpr int64_t kProbeFirstFactor = 2;                 // quickly, then at their own period
+inline constexpr size_t kProbeBodyMax = 10u << 10;
+inline constexpr Duration kHeartbeat = Duration::from_seconds(10);
+inline constexpr int kLeaseSeconds = 40;
+inline constexpr Duration kOrphanPatience = Duration::from_seconds(2);  // an adopted Pod that nobody declares
+inline constexpr uint64_t kLogFileBytes = 10u << 20;
+inline constexpr uint64_t kLogFiles = 5;
+inline constexpr size_t kTerminationMessageMax = 2048;
+inline constexpr size_t kTerminationMessageLines = 80;
+inline constexpr uint64_t kOpenFilesMax = 16'384;
+inline constexpr uint64_t kTasksMax = 4'096;  // processes and threads of one Pod's uid
+inline constexpr size_t kVolumeFilesMax = 4'096;
+inline constexpr size_t kVolumeBytesMax = 16u << 20;  // of one projected volume
+inline constexpr uint32_t kSlots = 65'536;            // addresses and uids of one data folder
+inline constexpr uint32_t kSlotBlocks = 63;           // 127.64.0.0 .. 127.126.255.255
+inline constexpr uint32_t kFirstUid = 200'000;
+
+}  // namespace mk::node

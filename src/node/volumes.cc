@@ -1,0 +1,205 @@
+#include "node/volumes.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/format.h"
+#include "node/limits.h"
+#include "os/files.h"
+
+namespace mk::node {
+namespace {
+
+constexpr std::string_view kModelDriver = "model.modelkit.dev";
+
+Failure cannot(std::string message) {
+  return fail(Code::kFailedPrecondition, "CreateContainerConfigError", std::move(message));
+}
+
+// A path inside a volume: relative, without "..".
+bool is_inside(std::string_view path) {
+  if (path.empty() || path[0] == '/') return false;
+  for (const auto& part : std::filesystem::path(path))
+    if (part == "..") return false;
+  return true;
+}
+
+// Files of one projected volume, by their path in it.
+class Projection {
+ public:
+  Projection(const Json& pod, const Lookup& lookup, int64_t mode) : pod_(pod), lookup_(lookup), mode_(mode) {}
+
+  Result<void> add_source(const Json& source) {
+    if (const Json* map = source.find("configMap")) return add_keys("configmaps", "configmap", "name", *map);
+    if (const Json* secret = source.find("secret"))
+      return add_keys("secrets", "secret", secret->contains("secretName") ? "secretName" : "name", *secret);
+    if (const Json* api = source.find("downwardAPI")) return add_fields((*api)["items"]);
+    return cannot("a projected source is neither configMap, secret nor downwardAPI");
+  }
+
+  Result<void> write(const std::string& folder, std::optional<uint32_t> uid) const {
+    for (const auto& [path, file] : files_) {
+      const std::string full = folder + "/" + path;
+      MK_OK(os::make_folder(full.substr(0, full.rfind('/')), 0755));
+      MK_OK(os::write_file(full, file.bytes, static_cast<uint32_t>(file.mode)));
+      if (uid && chown(full.c_str(), *uid, *uid) != 0)
+        return cannot("a volume's file cannot be given to the Pod");
+    }
+    return {};
+  }
+
+ private:
+  struct File {
+    std::string bytes;
+    int64_t mode;
+  };
+
+  Result<void> add(std::string path, std::string bytes, int64_t mode) {
+    if (!is_inside(path)) return cannot(fmt::format("volume path \"{}\" must be relative, without ..", path));
+    bytes_ += bytes.size();
+    if (files_.size() >= kVolumeFilesMax || bytes_ > kVolumeBytesMax)
+      return cannot(fmt::format("a projected volume holds at most {} files and {} bytes", kVolumeFilesMax,
+                                kVolumeBytesMax));
+    files_[std::move(path)] = {std::move(bytes), mode};
+    return {};
+  }
+
+  Result<void> add_keys(std::string_view resource, std::string_view kind, std::string_view name_field,
+                        const Json& source) {
+    const std::string_view name = source[name_field].text();
+    const store::ObjectRef found = lookup_(
+        {std::string(resource), std::string(pod_.at({"metadata", "namespace"}).text()), std::string(name)});
+    if (found == nullptr) {
+      if (source["optional"].boolean()) return {};
+      return cannot(fmt::format("{} \"{}\" not found", kind, name));
+    }
+    const Json object = found->json();
+    if (!source["items"].empty()) {
+      for (const Json& item : source["items"].items()) {
+        auto value = config_value(object, item["key"].text());
+        if (!value && source["optional"].boolean()) continue;
+        if (!value) return fail(std::move(value).error());
+        MK_OK(add(std::string(item["path"].text()), std::move(*value), item["mode"].integer(mode_)));
+      }
+      return {};
+    }
+    for (std::string_view part : {"data", "binaryData"}) {
+      for (const auto& [key, ignored] : object[part].members()) {
+        MK_TRY(std::string value, config_value(object, key));
+        MK_OK(add(key, std::move(value), mode_));
+      }
+    }
+    return {};
+  }
+
+  Result<void> add_fields(const Json& items) {
+    for (const Json& item : items.items()) {
+      std::string value;
+      const std::string_view path = item.at({"fieldRef", "fieldPath"}).text();
+      if (path == "metadata.labels" || path == "metadata.annotations") {
+        for (const auto& [key, text] : pod_["metadata"][path.substr(9)].members())
+          value += fmt::format("{}={}\n", key, Json(text).dump());
+      } else {
+        MK_TRY(value, field_value(pod_, path));
+      }
+      MK_OK(add(std::string(item["path"].text()), std::move(value), item["mode"].integer(mode_)));
+    }
+    return {};
+  }
+
+  const Json& pod_;
+  const Lookup& lookup_;
+  int64_t mode_;
+  size_t bytes_ = 0;
+  std::map<std::string, File> files_;
+};
+
+Result<Volume> host_path(const Json& source) {
+  const std::string path(source["path"].text());
+  const std::string_view type = source["type"].text();
+  if (path.empty() || path[0] != '/') return cannot(fmt::format("hostPath \"{}\" is not absolute", path));
+  if (type == "DirectoryOrCreate") MK_OK(os::make_folder(path, 0755));
+  struct stat info{};
+  if (stat(path.c_str(), &info) != 0) return cannot(fmt::format("hostPath {} does not exist", path));
+  if (type.starts_with("Directory") && !S_ISDIR(info.st_mode))
+    return cannot(fmt::format("hostPath {} is no folder", path));
+  return Volume{.folder = path};
+}
+
+Result<Volume> model_folder(const Json& csi) {
+  if (csi["driver"].text() != kModelDriver)
+    return cannot(fmt::format("this node knows no CSI driver \"{}\"", csi["driver"].text()));
+  const std::string folder(csi.at({"volumeAttributes", "folder"}).text());
+  struct stat info{};
+  if (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
+    return cannot("the model's files are not there");
+  return Volume{.folder = folder, .read_only = true, .model = true};
+}
+
+Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& home,
+                       std::optional<uint32_t> uid, const Lookup& lookup) {
+  if (const Json* path = volume.find("hostPath")) return host_path(*path);
+  if (const Json* csi = volume.find("csi")) return model_folder(*csi);
+  Volume made{.folder = fmt::format("{}/volumes/{}", home, volume["name"].text())};
+  MK_OK(os::make_folder(made.folder));
+  const bool empty = volume.contains("emptyDir") || volume.contains("ephemeral");
+  if (chmod(made.folder.c_str(), empty ? 0777 : 0755) != 0 ||
+      (uid && chown(made.folder.c_str(), *uid, *uid) != 0))
+    return cannot("a volume's folder cannot be given to the Pod");
+  if (empty) return made;
+  made.read_only = true;
+  const Json* projected = volume.find("projected");
+  std::string_view own;
+  for (std::string_view kind : {"configMap", "secret", "downwardAPI"})
+    if (volume.contains(kind)) own = kind;
+  if (projected == nullptr && own.empty())
+    return cannot(
+        fmt::format("volume \"{}\" is of a type that this node does not have", volume["name"].text()));
+  Projection files(pod, lookup,
+                   (projected != nullptr ? *projected : volume[own])["defaultMode"].integer(0644));
+  if (projected != nullptr) {
+    for (const Json& source : (*projected)["sources"].items()) MK_OK(files.add_source(source));
+  } else {
+    MK_OK(files.add_source(volume));
+  }
+  MK_OK(files.write(made.folder, uid));
+  return made;
+}
+
+}  // namespace
+
+Result<Volumes> prepare_volumes(const Json& pod, const PodSpec& spec, const std::string& home,
+                                std::optional<uint32_t> uid, const Lookup& lookup) {
+  Volumes volumes;
+  for (const Json& volume : spec.volumes.items()) {
+    MK_TRY(Volume made, prepare(pod, volume, home, uid, lookup));
+    volumes.emplace(volume["name"].text(), std::move(made));
+  }
+  return volumes;
+}
+
+Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& container,
+                                                             const Volumes& volumes) {
+  std::vector<os::ProcessSpec::Mount> mounts;
+  for (const Json& mount : container.mounts.items()) {
+    const auto found = volumes.find(mount["name"].text());
+    if (found == volumes.end())
+      return cannot(fmt::format("container {} mounts volume \"{}\", which the Pod does not have",
+                                container.name, mount["name"].text()));
+    std::string source = found->second.folder;
+    if (const std::string_view sub = mount["subPath"].text(); !sub.empty()) {
+      if (!is_inside(sub)) return cannot(fmt::format("subPath \"{}\" must be relative, without ..", sub));
+      source += fmt::format("/{}", sub);
+      if (!os::exists(source) && !found->second.read_only) MK_OK(os::make_folder(source, 0777));
+    }
+    const std::string target(mount["mountPath"].text());
+    if (target.empty() || target[0] != '/' || target.find_first_not_of('/') == target.npos)
+      return cannot(fmt::format("mountPath \"{}\" is not an absolute path beneath /", target));
+    mounts.push_back({std::move(source), target, found->second.read_only || mount["readOnly"].boolean()});
+  }
+  return mounts;
+}
+
+}  // namespace mk::node
