@@ -5,6 +5,7 @@
 
 #include "api/kubernetes/api.h"
 #include "api/kubernetes/kubeconfig.h"
+#include "api/console/routes.h"
 #include "api/router.h"
 #include "app/layout.h"
 #include "app/routes.h"
@@ -53,6 +54,7 @@ class Embedded final : public ControlPlane {
   Result<void> listen() {
     std::vector<api::Route> routes = health_routes();
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
+    for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };

@@ -1,0 +1,5 @@
+import { render } from "preact";
+import "./styles/app.css";
+import { Shell } from "./shell";
+
+render(<Shell />, document.getElementById("app")!);
