@@ -13,7 +13,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "core/bootstrap.h"
+#include "core/events.h"
+#include "core/garbage.h"
+#include "core/namespaces.h"
 #include "core/objects.h"
+#include "core/retention.h"
+#include "core/store_access.h"
 #include "net/server.h"
 #include "os/executor.h"
 #include "os/files.h"
@@ -24,6 +29,7 @@ namespace mk::app {
 namespace {
 
 constexpr size_t kWorkerThreads = 4;
+constexpr size_t kControllerThreads = 2;
 
 // Members are built top to bottom and destroyed bottom to top: what stands lower uses what stands higher.
 class Embedded final : public ControlPlane {
@@ -37,7 +43,10 @@ class Embedded final : public ControlPlane {
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
     MK_OK(core::make_first_objects(*objects_));
     kubernetes_ = std::make_unique<api::kubernetes::Api>(api::kubernetes::Ports{*objects_, *workers_});
+    build_controllers();
     MK_OK(listen());
+    host_->start();
+    retention_->start();
     return publish_endpoints();
   }
 
@@ -46,10 +55,22 @@ class Embedded final : public ControlPlane {
   void stop(bool) override {
     if (server_) server_->drain(Duration::from_seconds(5));
     server_.reset();
+    host_->stop();
   }
 
  private:
   static std::vector<store::Schema> schemas() { return {}; }
+
+  void build_controllers() {
+    controller_threads_ = os::make_thread_pool(kControllerThreads, "controllers");
+    events_ = std::make_unique<core::EventRecorder>(*objects_, "modelkit");
+    reader_ = std::make_unique<core::StoreReader>(*store_);
+    writer_ = std::make_unique<core::StoreWriter>(*objects_, *events_, "controllers");
+    host_ = std::make_unique<core::ControllerHost>(*store_, *reader_, *writer_, *controller_threads_);
+    retention_ = std::make_unique<core::Retention>(*objects_, *controller_threads_);
+    host_->add(core::garbage_collector(*objects_));
+    host_->add(core::namespace_controller(*objects_));
+  }
 
   Result<void> listen() {
     std::vector<api::Route> routes = health_routes();
@@ -78,6 +99,12 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<os::Executor> workers_;
   std::unique_ptr<core::Objects> objects_;
   std::unique_ptr<api::kubernetes::Api> kubernetes_;
+  std::unique_ptr<os::Executor> controller_threads_;
+  std::unique_ptr<core::EventRecorder> events_;
+  std::unique_ptr<core::StoreReader> reader_;
+  std::unique_ptr<core::StoreWriter> writer_;
+  std::unique_ptr<core::ControllerHost> host_;
+  std::unique_ptr<core::Retention> retention_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<net::Server> server_;
 };
