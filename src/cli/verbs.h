@@ -8,6 +8,7 @@ Verb apply_verb();     // apply.cc
 Verb delete_verb();    // delete.cc
 Verb deploy_verb();    // deploy.cc
 Verb describe_verb();  // describe.cc
+Verb environment_verb();  // environment.cc
 Verb get_verb();       // get.cc
 Verb image_verb();     // image.cc
 Verb logs_verb();      // logs.cc

@@ -83,7 +83,7 @@ void plan_mounts(Plan& plan) {
   std::vector<Sandbox::Bind> binds = plan.sandbox->binds;
   for (const char* device : kDevices) binds.push_back({device, device, true});
   std::ranges::sort(binds, {}, [](const Sandbox::Bind& b) { return std::tie(b.target, b.source); });
-  std::set<std::string> folders = {"tmp", "dev", "dev/shm", "proc"};
+  std::set<std::string> folders;
   for (const auto& bind : binds) {
     std::error_code failed;
     const auto status = fs::status(bind.source, failed);
@@ -163,6 +163,14 @@ void build_root(Plan& plan) {
   }
   if (mount("tmpfs", kStaging, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m") || chdir(kStaging))
     give_up(plan, "a root of its own");
+  // The private folders come first: a bind may lie beneath /tmp.
+  for (const char* folder : {"proc", "dev", "dev/shm", "tmp"})
+    if (mkdir(folder, 0755)) give_up(plan, "a root of its own");
+  // Without a /proc most programs work too, and see less; some containers forbid a fresh one.
+  mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  if (mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options.c_str()) ||
+      mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.tmp_options.c_str()))
+    give_up(plan, "a private /tmp");
   for (const auto& folder : plan.folders)
     if (mkdir(folder.c_str(), 0755) && errno != EEXIST) give_up(plan, folder.c_str());
   for (const auto& [target, path] : plan.links)
@@ -177,11 +185,6 @@ void build_root(Plan& plan) {
       give_up(plan, m.target.c_str());
     close(m.tree);
   }
-  // Without a /proc most programs work too, and see less; some containers forbid a fresh one.
-  mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-  if (mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, plan.tmp_options.c_str()) ||
-      mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, plan.tmp_options.c_str()))
-    give_up(plan, "a private /tmp");
   for (const auto& file : plan.files)
     write_all(plan, file.path.c_str(), file.content.data(), file.content.size(), O_CREAT | O_TRUNC,
               file.executable ? 0755 : 0644, file.path.c_str());

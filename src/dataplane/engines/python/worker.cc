@@ -1,5 +1,7 @@
 #include "dataplane/engines/python/worker.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +40,9 @@ class Worker final : public Engine {
   explicit Worker(WorkerOptions options)
       : options_(std::move(options)), thread_(os::make_thread_pool(1, "worker")) {
     signature_.open = true;
+    // Held while we live, so that the environment is not collected as garbage under us.
+    const int used = open((options_.environment + "/pyvenv.cfg").c_str(), O_RDONLY | O_CLOEXEC);
+    if (used >= 0) flock(in_use_ = used, LOCK_SH | LOCK_NB);
   }
 
   ~Worker() override {
@@ -45,6 +50,7 @@ class Worker final : public Engine {
     thread_.reset();  // first: nothing starts a process any more
     std::lock_guard lock(mutex_);
     end_process();
+    if (in_use_ >= 0) close(in_use_);
   }
 
   // On the worker thread, which outlives the process: the kernel ends a child with the thread that started it.
@@ -227,6 +233,7 @@ class Worker final : public Engine {
   std::mutex mutex_;  // the channel and the process: one request at a time
   int pid_ = -1;
   int channel_ = -1;
+  int in_use_ = -1;
   Duration started_;
   Duration pause_ = kPauseFirst;  // worker thread only
   std::atomic<bool> alive_ = false, stopping_ = false;
@@ -251,6 +258,22 @@ Result<std::unique_ptr<Engine>> start_worker(WorkerOptions options) {
   auto worker = std::make_unique<Worker>(std::move(options));
   MK_OK(worker->start_first());
   return worker;
+}
+
+Result<void> try_model(const std::string& folder, const std::string& environment) {
+  WorkerOptions options;
+  options.folder = folder;
+  options.environment = environment;
+  options.loader = "pyfunc";
+  std::error_code failed;
+  for (const char* name : {"/model.joblib", "/model.pkl", "/model.pickle"})
+    if (!fs::exists(folder + "/MLmodel", failed) && fs::exists(folder + name, failed)) {
+      options.loader = "sklearn";
+      options.file = folder + name;
+      break;
+    }
+  MK_TRY(auto worker, start_worker(std::move(options)));
+  return {};
 }
 
 }  // namespace mk::dataplane::python

@@ -25,4 +25,7 @@ struct WorkerOptions {
 // Starts the worker and waits until the model is loaded. The error is the worker's own last sentence.
 Result<std::unique_ptr<Engine>> start_worker(WorkerOptions options);
 
+// Whether an MLflow model loads in an environment, in the run sandbox.
+Result<void> try_model(const std::string& folder, const std::string& environment);
+
 }  // namespace mk::dataplane::python
