@@ -162,6 +162,7 @@ class Connection final : public IoThread::Swept, public std::enable_shared_from_
   After after_ = After::kFinish;
   bool more_follows_ = false;  // the kernel may wait for more before it sends (file behind a head)
   Framing framing_ = Framing::kLength;
+  uint64_t stream_left_ = 0;  // of an announced length
   bool streaming_ = false, stream_finished_ = false;
   int file_ = -1;
   uint64_t file_offset_ = 0, file_left_ = 0;

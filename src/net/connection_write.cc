@@ -68,6 +68,15 @@ void Connection::reply_stream(const Exchange& from, Response head) {
   if (!is_running(from)) return;
   HeadFacts head_facts = facts(head, keep_alive_);
   framing_ = parser_.http_1_1() ? Framing::kChunked : Framing::kUntilClose;
+  const std::string_view length = head.headers.get("Content-Length");
+  stream_left_ = 0;
+  if (std::from_chars(length.data(), length.data() + length.size(), stream_left_).ptr !=
+      length.data() + length.size()) {
+    head.headers.remove("Content-Length");
+  } else if (!length.empty()) {
+    framing_ = Framing::kLength;
+    head_facts.keep_length_field = true;
+  }
   if (!status_has_body(head.status)) framing_ = Framing::kNone;
   if (framing_ == Framing::kUntilClose) keep_alive_ = head_facts.keep_alive = false;
   head_facts.framing = framing_;
@@ -95,6 +104,10 @@ void Connection::flush_stream(const Exchange& from) {
     } else if (finished) {
       out_.append("0\r\n\r\n");
     }
+  }
+  if (framing_ == Framing::kLength && !is_head_) {
+    if (out_body_.size() > stream_left_ || (finished && out_body_.size() < stream_left_)) return close();
+    stream_left_ -= out_body_.size();
   }
   stream_finished_ = finished;
   write(finished ? After::kFinish : After::kStream);

@@ -32,7 +32,8 @@ class Reply {
   // memory.
   void send_file(Response head, int fd, uint64_t offset, uint64_t length);
 
-  // Starts a chunked reply. See Stream.
+  // Starts a reply that is written bit by bit: of the length that the head's own Content-Length announces (a
+  // mismatch cuts the connection), else chunked. See Stream.
   class Stream stream(Response head);
 
   // Calls back once, on the I/O thread, when the client is gone before the answer; not after it.

@@ -82,8 +82,10 @@ Result<Route> read_route(const Json& json) {
 }
 
 Result<void> check_overlaps(const Snapshot& snapshot) {
-  std::set<std::string_view> hosts, prefixes;
+  std::set<std::string_view> services, hosts, prefixes;
   for (const Route& route : snapshot.routes) {
+    if (!services.insert(route.service).second)
+      return invalid(fmt::format("service {} has two routes", route.service));
     for (const std::string& host : route.hosts) {
       if (!hosts.insert(host).second) return invalid(fmt::format("host {} belongs to two routes", host));
     }

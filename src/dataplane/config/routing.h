@@ -51,7 +51,7 @@ struct Snapshot {
 
 std::string to_json(const Snapshot& snapshot);
 
-// Refuses a newer schema, hosts or prefixes that two routes claim, bad ports and negative weights, naming
+// Refuses a newer schema, services, hosts or prefixes that come twice, bad ports and negative weights, naming
 // which.
 Result<Snapshot> from_json(std::string_view text);
 

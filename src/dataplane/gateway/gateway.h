@@ -1,0 +1,43 @@
+// The gateway: a process of its own that serves predictions whether the control plane lives or not.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/time.h"
+
+namespace mk::gateway {
+
+struct GatewayOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;   // 0 = any
+  std::string folder;  // where routes.json is published (DIR/gateway)
+  std::string
+      admin_path;  // Unix socket: GET /healthz, /stats (JSON), /metrics (Prometheus text); empty = none
+  size_t threads = 1;
+};
+
+// The running gateway, for tests and for run_gateway().
+class Gateway {
+ public:
+  static Result<std::unique_ptr<Gateway>> start(GatewayOptions options);
+  ~Gateway();
+
+  uint16_t port() const;
+  // Reads routes.json again. A file that cannot be read changes nothing; the error is also logged.
+  Result<void> reload();
+  uint64_t generation() const;
+  void drain(Duration deadline);
+
+ private:
+  struct Impl;
+  explicit Gateway(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Runs until SIGTERM or SIGINT, drains, and returns the exit status. Follows routes.json by inotify. Writes
+// "FOLDER/listening.json" ({"port": N, "pid": N}) once it answers.
+int run_gateway(const GatewayOptions& options);
+
+}  // namespace mk::gateway
