@@ -122,8 +122,19 @@ def test(arguments):
     sys.exit(code)
 
 
+def bench(arguments):
+    """bench/NAME_bench.cc, built as in a release; further arguments go to it."""
+    names = sorted(p.name.removesuffix("_bench.cc") for p in (ROOT / "bench").glob("*_bench.cc"))
+    if not arguments or arguments[0] not in names:
+        sys.exit(f"usage: ./x bench NAME [arguments]; NAME is one of: {', '.join(names)}")
+    if not (ROOT / "build" / "release" / "build.ninja").exists():
+        setup()
+    build("release", f"bench_{arguments[0]}")
+    run(ROOT / "build/release" / f"bench_{arguments[0]}", *arguments[1:])
+
+
 def fmt():
-    files = [f for f in subprocess.check_output(["git", "ls-files", "src"], cwd=ROOT, text=True).split()
+    files = [f for f in subprocess.check_output(["git", "ls-files", "src", "bench"], cwd=ROOT, text=True).split()
              if f.endswith((".cc", ".h"))]
     run("clang-format-19", "-i", *files)
 
@@ -133,6 +144,7 @@ VERBS = {
     "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",
               lambda a: (setup(), build(*(a or ["release"])))),
     "test": ("set up, build and run all tests.  ./x test [pytest arguments]", test),
+    "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
     "fmt": ("format the C++ sources", lambda a: fmt()),
     "tidy": ("check the rules of the house", lambda a: run(sys.executable, "tools/tidy.py", *a)),
 }

@@ -1,0 +1,212 @@
+// Durable commits a second: the store (many callers' transactions in one commit) against one transaction a
+// call on the same SQLite settings (WAL, synchronous=FULL). Prints a Markdown table. Usage: bench_store
+// [FOLDER] [ROUND_MS]
+//
+// Every write differs, and what is read back afterwards must equal what was acknowledged.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/format.h"
+#include "store/limits.h"
+#include "store/sqlite.h"
+#include "store/store.h"
+
+namespace mk::store {
+namespace {
+
+constexpr int kRounds = 5;
+constexpr const char* kTable =
+    "CREATE TABLE points(id INTEGER PRIMARY KEY, caller INTEGER, step INTEGER, value REAL)";
+constexpr const char* kInsert = "INSERT INTO points(caller, step, value) VALUES(?, ?, ?)";
+constexpr const char* kInsertBody = "INSERT INTO bodies(name, body) VALUES(?, ?)";
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](timeval t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::string object_name(int caller, int64_t step) {
+  return fmt::format("o-{}-{}", caller, step);
+}
+
+Json object_of_2_kb(const std::string& name, int64_t step) {
+  Json spec = Json::object({{"step", step}, {"text", std::string(1850, static_cast<char>('a' + step % 26))}});
+  return Json::object(
+      {{"apiVersion", "v1"},
+       {"kind", "Bench"},
+       {"metadata", Json::object({{"name", name}, {"namespace", "default"}, {"uid", "uid-" + name}})},
+       {"spec", std::move(spec)}});
+}
+
+// One way to write durably: `write` returns when the bytes are safe.
+struct Subject {
+  virtual ~Subject() = default;
+  virtual bool write(int caller, int64_t step) = 0;
+  virtual int64_t count() = 0;
+};
+
+struct StoreSubject final : Subject {
+  StoreSubject(const std::string& path, bool with_objects) : objects(with_objects) {
+    store = open_store({.path = path, .schemas = {{"bench", {kTable}}}}).value();
+  }
+  bool write(int caller, int64_t step) override {
+    Txn txn;
+    if (objects) {
+      ObjectOp op;
+      const std::string name = object_name(caller, step);
+      op.key = {"benches", "default", name};
+      op.body = object_of_2_kb(name, step);
+      txn.objects.push_back(std::move(op));
+    } else {
+      txn.rows = [caller, step](RowWriter& rows) -> Result<void> {
+        MK_TRY([[maybe_unused]] auto n,
+               rows.exec(kInsert, {int64_t{caller}, step, static_cast<double>(step) * 0.5}));
+        return {};
+      };
+    }
+    return store->commit(std::move(txn)).has_value();
+  }
+  int64_t count() override {
+    if (objects) return static_cast<int64_t>(store->list({"benches", {}}).objects.size());
+    int64_t n = 0;
+    (void)store->read([&](RowReader& rows) {
+      return rows.query("SELECT count(*) FROM points", {}, [&](const Row& row) {
+        n = row.integer(0);
+        return true;
+      });
+    });
+    return n;
+  }
+  std::unique_ptr<Store> store;
+  bool objects;
+};
+
+// What a program does without the store: a lock around the connection, a transaction a call.
+struct DirectSubject final : Subject {
+  DirectSubject(const std::string& path, bool with_objects) : objects(with_objects) {
+    std::fclose(std::fopen(path.c_str(), "w"));
+    db = Connection::open({path, ""}, Connection::Mode::kReadWrite, kWriterCacheKib).value();
+    (void)db->script(
+        fmt::format("{}; CREATE TABLE bodies(id INTEGER PRIMARY KEY, name TEXT, body TEXT)", kTable));
+  }
+  bool write(int caller, int64_t step) override {
+    const std::string name = objects ? object_name(caller, step) : "";
+    const std::string body = objects ? object_of_2_kb(name, step).dump() : "";
+    std::lock_guard lock(mutex);
+    bool held = db->exec("BEGIN IMMEDIATE").has_value();
+    held = held && (objects ? db->exec(kInsertBody, {std::string_view(name), std::string_view(body)})
+                            : db->exec(kInsert, {int64_t{caller}, step, static_cast<double>(step) * 0.5}))
+                       .has_value();
+    held = held && db->exec("COMMIT").has_value();
+    if (db->wal_bytes() >= kWalBytesGoal) held = held && db->checkpoint(false).has_value();
+    return held;
+  }
+  int64_t count() override {
+    return db->number(objects ? "SELECT count(*) FROM bodies" : "SELECT count(*) FROM points").value();
+  }
+  std::unique_ptr<Connection> db;
+  std::mutex mutex;
+  bool objects;
+};
+
+struct Figures {
+  double per_second = 0, cpu_us = 0, p50_ms = 0, p99_ms = 0;
+};
+
+Figures measure(Subject& subject, int callers, double seconds) {
+  std::vector<std::vector<double>> latencies(static_cast<size_t>(callers));
+  std::vector<std::thread> threads;
+  const double cpu = cpu_seconds(), start = now();
+  for (int caller = 0; caller < callers; ++caller) {
+    threads.emplace_back([&, caller] {
+      auto& mine = latencies[static_cast<size_t>(caller)];
+      for (int64_t step = 0;; ++step) {
+        const double before = now();
+        if (before - start > seconds) return;
+        if (!subject.write(caller, step)) std::abort();
+        mine.push_back(now() - before);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const double spent = now() - start, cpu_spent = cpu_seconds() - cpu;
+  std::vector<double> all;
+  for (auto& mine : latencies) all.insert(all.end(), mine.begin(), mine.end());
+  if (subject.count() != static_cast<int64_t>(all.size())) {
+    fmt::print(stderr, "acknowledged {}, read back {}\n", all.size(), subject.count());
+    std::exit(1);
+  }
+  std::ranges::sort(all);
+  const auto n = static_cast<double>(all.size());
+  return {n / spent, cpu_spent / n * 1e6, all[all.size() / 2] * 1e3, all[all.size() * 99 / 100] * 1e3};
+}
+
+Figures median(std::vector<Figures> rounds) {
+  auto middle = [&](double Figures::* field) {
+    std::ranges::sort(rounds, {}, field);
+    return rounds[rounds.size() / 2].*field;
+  };
+  Figures out;
+  for (auto field : {&Figures::per_second, &Figures::cpu_us, &Figures::p50_ms, &Figures::p99_ms})
+    out.*field = middle(field);
+  return out;
+}
+
+void compare(const std::filesystem::path& folder, bool objects, int callers, double seconds) {
+  std::vector<Figures> ours, theirs;
+  for (int round = 0; round < kRounds; ++round) {
+    for (bool direct : {false, true}) {  // alternating: both meet the same neighbours
+      const auto place = folder / fmt::format("run-{}", ::getpid());
+      std::filesystem::create_directories(place);
+      {
+        std::unique_ptr<Subject> subject;
+        if (direct)
+          subject = std::make_unique<DirectSubject>(place / "direct.db", objects);
+        else
+          subject = std::make_unique<StoreSubject>(place / "store.db", objects);
+        (direct ? theirs : ours).push_back(measure(*subject, callers, seconds));
+      }
+      std::filesystem::remove_all(place);
+    }
+  }
+  const Figures a = median(ours), b = median(theirs);
+  fmt::print(
+      "| {} | {} | {:.0f} | {:.0f} | {:.1f}x | {:.2f} / {:.2f} | {:.2f} / {:.2f} | {:.0f} / {:.0f} |\n",
+      objects ? "object of 2 KB" : "one row", callers, a.per_second, b.per_second,
+      a.per_second / b.per_second, a.p50_ms, b.p50_ms, a.p99_ms, b.p99_ms, a.cpu_us, b.cpu_us);
+  std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace mk::store
+
+int main(int argc, char** argv) {
+  const std::filesystem::path folder = argc > 1 ? argv[1] : "build/bench-data";
+  const double seconds = argc > 2 ? std::atof(argv[2]) / 1000 : 1.0;
+  fmt::print(
+      "| durable write | callers | store /s | direct /s | ratio | p50 ms (store / direct) | p99 ms | CPU us "
+      "a write |\n"
+      "|---|---|---|---|---|---|---|---|\n");
+  for (bool objects : {false, true}) {
+    for (int callers : {1, 8, 64}) mk::store::compare(folder, objects, callers, seconds);
+  }
+  return 0;
+}
