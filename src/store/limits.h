@@ -20,8 +20,6 @@ constexpr int64_t kWalBytesGoal = 4 << 20;
 constexpr int64_t kWalBytesMax = 8 << 20;
 constexpr int64_t kReserveBytes = 16 << 20;
 static_assert(kReserveBytes >= kWalBytesMax + static_cast<int64_t>(kBatchBytesMax));
-constexpr int64_t kReaderPatienceMs =
-    2000;  // how long a read may hold up an overfull log before it is broken off
 
 constexpr int kWriterCacheKib = 4096;  // SQLite page cache, filled on demand
 constexpr int kReaderCacheKib = 2048;  // each

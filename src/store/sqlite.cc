@@ -155,9 +155,14 @@ Error Connection::error(int code, std::string_view doing) {
     return {Code::kUnavailable, "disk_full", "the disk is full; nothing was written",
             "free some space, then restart modelkit"};
   switch (primary) {
-    case SQLITE_IOERR:
-    case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+      return {Code::kFailedPrecondition, "not_our_database", "the database file is no database",
+              "move it away, or restore a backup of the data folder"};
+    case SQLITE_CORRUPT:
+      broken_ = true;
+      return {Code::kUnavailable, "database_damaged", "the database file is damaged",
+              "restore a backup of the data folder"};
+    case SQLITE_IOERR:
     case SQLITE_NOMEM:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:

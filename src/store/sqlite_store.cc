@@ -247,7 +247,7 @@ Error SqliteStore::read_only_error() const {
 void SqliteStore::trim_log() {
   if (in_memory() || read_only_ || db_->wal_bytes() < kWalBytesGoal) return;
   const bool full = db_->wal_bytes() >= kWalBytesMax;
-  if (full && !readers_->hold_back(Duration::from_ms(kReaderPatienceMs))) {
+  if (full && !readers_->hold_back(Duration::from_ms(options_.reader_patience_ms))) {
     log::warn("a read holds up the log for too long", {{"log_bytes", db_->wal_bytes()}});
   }
   const bool moved = db_->checkpoint(full).has_value();

@@ -197,6 +197,7 @@ struct StoreOptions {
   size_t watch_ring_events_max = 10'000;
   size_t watch_ring_bytes_max = 8u << 20;  // of object bodies
   size_t readers = 2;                      // read connections, opened when first needed
+  int64_t reader_patience_ms = 2000;       // how long a read may hold up a full log before it is broken off
   std::string vfs;  // SQLite's name of the file layer; empty = the system's. Tests put faults here
 };
 // Errors: kFailedPrecondition when another process has it open, a newer modelkit wrote it, or it is no
