@@ -14,7 +14,7 @@ namespace {
 
 // The table version that we ask for: the newest slot that we call came with 15. Newer libraries keep serving it.
 constexpr uint32_t kApiVersion = 17;
-constexpr int kLogErrorsOnly = 3;
+constexpr int kLogFatalOnly = 4;  // errors come back as a status and are the caller's to tell
 constexpr std::string_view kFileName = "libonnxruntime.so.1.31.1";
 
 struct ApiBase {
@@ -41,7 +41,7 @@ Result<Library> load(const std::string& path) {
   MK_ORT_CALLS(MK_ORT_FILL)
 #undef MK_ORT_FILL
   const Calls& calls = library.calls;
-  MK_OK(check(calls, calls.CreateEnv(kLogErrorsOnly, "modelkit", &library.env), "ONNX Runtime does not start"));
+  MK_OK(check(calls, calls.CreateEnv(kLogFatalOnly, "modelkit", &library.env), "ONNX Runtime does not start"));
   MK_OK(check(calls, calls.CreateCpuMemoryInfo(/*arena*/ 1, /*default*/ 0, &library.cpu), "ONNX Runtime does not start"));
   MK_OK(check(calls, calls.GetAllocatorWithDefaultOptions(&library.allocator), "ONNX Runtime does not start"));
   return library;

@@ -337,13 +337,12 @@ class InputReader {
 
   // Elements of BYTES: each a 4-byte length, then its bytes.
   Result<void> read_texts(std::string_view bytes) {
-    while (!bytes.empty()) {
+    while (!bytes.empty() && tensor_.texts.size() < elements_) {
       uint32_t length = 0;
       if (bytes.size() < sizeof length) return cut_text();
       std::memcpy(&length, bytes.data(), sizeof length);
       bytes.remove_prefix(sizeof length);
       if (length > bytes.size()) return cut_text();
-      if (tensor_.texts.size() == elements_) break;
       tensor_.texts.emplace_back(bytes.substr(0, length));
       bytes.remove_prefix(length);
     }
