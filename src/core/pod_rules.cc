@@ -29,7 +29,8 @@ void complete_container(Json& container) {
   Json& resources = container["resources"];
   const Json limits = std::as_const(resources)["limits"];
   for (const auto& [name, amount] : limits.members())
-    if (!std::as_const(resources)["requests"].contains(name)) resources["requests"][name] = amount;
+    if (!std::as_const(resources)["requests"].contains(name) && Quantity::parse(amount.text()))
+      resources["requests"][name] = amount;
 }
 
 void check_resources(const Json& resources, const std::string& path, Causes& causes) {

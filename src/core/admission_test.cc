@@ -1,0 +1,317 @@
+// What is refused, word for word, with the path of each bad field; what is filled in; what is dropped.
+#include <doctest/doctest.h>
+
+#include "base/format.h"
+#include "base/yaml.h"
+#include "core/bootstrap.h"
+#include "core/objects.h"
+
+using namespace mk;
+using namespace mk::core;
+
+namespace {
+
+struct Door {
+  std::unique_ptr<store::Store> store = store::open_store({}).value();
+  os::SimulatedClock clock;
+  os::SeededRandom random{7};
+  Objects objects{*store, clock, random};
+  Door() { REQUIRE(make_first_objects(objects)); }
+
+  Admitted<Written> create(const std::string& yaml, WriteOptions options = {.dry_run = true}) {
+    auto documents = parse_yaml(yaml);
+    REQUIRE_MESSAGE(documents, yaml);
+    const Json object = documents->front();
+    const kinds::Kind* kind = kinds::find_kind_of(object);
+    REQUIRE_MESSAGE(kind, yaml);
+    return objects.create(Identity::owner_of_this_machine(), *kind, kind->namespaced ? "default" : "", object,
+                          options);
+  }
+};
+
+std::string causes(const Admitted<Written>& written) {
+  if (written) return "accepted";
+  if (written.error().causes.empty()) return written.error().error.message;
+  std::string out;
+  for (const Cause& cause : written.error().causes)
+    out += fmt::format("{}{}: {}", out.empty() ? "" : "\n", cause.field, cause.message);
+  return out;
+}
+
+std::string pod(const std::string& container, const std::string& spec = "") {
+  return fmt::format("{{apiVersion: v1, kind: Pod, metadata: {{name: p}}, spec: {{{}containers: [{{{}}}]}}}}",
+                     spec, container);
+}
+std::string deployment(const std::string& spec, const std::string& labels = "a: b") {
+  return fmt::format(
+      "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: d}}, spec: {{selector: {{matchLabels: {{a: "
+      "b}}}}, template: "
+      "{{metadata: {{labels: {{{}}}}}, spec: {{containers: [{{name: c, image: i}}]}}}}{}}}}}",
+      labels, spec);
+}
+std::string predictor(const std::string& spec) {
+  return fmt::format(
+      "{{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {{name: s}}, spec: "
+      "{{predictor: {{{}}}}}}}",
+      spec);
+}
+
+}  // namespace
+
+TEST_CASE("admission: every bad field by its path, in Kubernetes' words") {
+  Door door;
+  struct Case {
+    std::string yaml;
+    std::string causes;
+  };
+  const Case cases[] = {
+      // metadata
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {}}",
+       "metadata.name: Required value: name or generateName is required"},
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {name: Upper}}",
+       "metadata.name: Invalid value: \"Upper\": a lowercase RFC 1123 subdomain must consist of lower case "
+       "alphanumeric characters, "
+       "'-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+       "for validation is "
+       "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"},
+      {"{apiVersion: v1, kind: Namespace, metadata: {name: a.b}}",
+       "metadata.name: Invalid value: \"a.b\": a lowercase RFC 1123 label must consist of lower case "
+       "alphanumeric characters or '-', "
+       "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+       "validation is "
+       "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"},
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {\"a b\": c}}}",
+       "metadata.labels: Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' "
+       "or '.', and must start "
+       "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+       "validation is "
+       "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"},
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {x: 7}}}",
+       "metadata.labels[x]: Invalid value: \"integer\": metadata.labels[x] in body must be of type string: "
+       "\"integer\""},
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, ownerReferences: [{name: x, uid: u, "
+       "apiVersion: v1}]}}",
+       "metadata.ownerReferences[0].kind: Required value"},
+      // types, enums, bounds
+      {deployment(", replicas: two"),
+       "spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\""},
+      {deployment(", replicas: -1"), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"},
+      {deployment(", replicas: 5000000000"), "spec.replicas: Invalid value: 5000000000: must fit in 32 bits"},
+      {deployment(", replicas: 1.5"),
+       "spec.replicas: Invalid value: \"number\": spec.replicas in body must be of type integer: \"number\""},
+      {deployment(", strategy: {type: Fast}"),
+       "spec.strategy.type: Unsupported value: \"Fast\": supported values: \"Recreate\", \"RollingUpdate\""},
+      {deployment(", strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}"),
+       "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"},
+      {deployment(", strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}"),
+       "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0"},
+      {deployment("", "a: c"),
+       "spec.template.metadata.labels: Invalid value: {\"a\":\"c\"}: `selector` does not match template "
+       "`labels`"},
+      {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}, spec: {}}",
+       "spec.selector: Required value\nspec.template: Required value"},
+      {"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}", "spec: Required value"},
+      // pods
+      {"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: []}}",
+       "spec.containers: Required value"},
+      {pod("image: i"), "spec.containers[0].name: Required value"},
+      {pod("name: c"), "spec.containers[0].image: Required value"},
+      {pod("name: c, image: i, ports: [{containerPort: 70000}]"),
+       "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, "
+       "inclusive"},
+      {pod("name: c, image: i, ports: [{containerPort: 80}, {containerPort: 80}]"),
+       "spec.containers[0].ports[1].containerPort: Duplicate value: 80"},
+      {pod("name: c, image: i, env: [{name: A, value: 1}, {name: \"B=\"}]"),
+       "spec.containers[0].env[0].value: Invalid value: \"integer\": spec.containers[0].env[0].value in body "
+       "must be of type string: "
+       "\"integer\"\nspec.containers[0].env[1].name: Invalid value: \"B=\": a valid environment variable "
+       "name must consist only of "
+       "printable ASCII characters other than '='"},
+      {pod("name: c, image: i}, {name: c, image: j"), "spec.containers[1].name: Duplicate value: \"c\""},
+      {pod("name: c, image: i, volumeMounts: [{name: v, mountPath: /v}]"),
+       "spec.containers[0].volumeMounts[0].name: Not found: \"v\""},
+      {pod("name: c, image: i, resources: {limits: {cpu: lots}}"),
+       "spec.containers[0].resources.limits[cpu]: Invalid value: \"lots\": quantities must match the regular "
+       "expression "
+       "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"},
+      {pod("name: c, image: i, resources: {limits: {cpu: 1}, requests: {cpu: 1500m}}"),
+       "spec.containers[0].resources.requests: Invalid value: \"1500m\": must be less than or equal to cpu "
+       "limit of 1"},
+      {pod("name: c, image: i, resources: {requests: {nvidia.com/gpu: 1}}"),
+       "spec.containers[0].resources.limits[nvidia.com/gpu]: Required value: Limit must be set for non "
+       "overcommitable resources"},
+      {pod("name: c, image: i, livenessProbe: {}"),
+       "spec.containers[0].livenessProbe: Required value: must specify a handler type"},
+      {pod("name: c, image: i, readinessProbe: {httpGet: {port: 80}, exec: {command: [a]}}"),
+       "spec.containers[0].readinessProbe: Forbidden: may not specify more than 1 handler type"},
+      {pod("name: c, image: i, readinessProbe: {httpGet: {port: 0}}"),
+       "spec.containers[0].readinessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, "
+       "inclusive"},
+      {pod("name: c, image: i, livenessProbe: {successThreshold: 2, tcpSocket: {port: http}}"),
+       "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1"},
+      {pod("name: c, image: i", "restartPolicy: Sometimes, "),
+       "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", "
+       "\"Never\""},
+      {pod("name: c, image: i, command: ls"),
+       "spec.containers[0].command: Invalid value: \"string\": spec.containers[0].command in body must be of "
+       "type array: \"string\""},
+      // other core kinds
+      {"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {\"a/b\": c}}",
+       "data[a/b]: Invalid value: \"a/b\": a valid config key must consist of alphanumeric characters, '-', "
+       "'_' or '.' (e.g. "
+       "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"},
+      {"{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {k: \"?\"}}",
+       "data[k]: Invalid value: \"?\": must be base64"},
+      {"{apiVersion: v1, kind: Service, metadata: {name: 1a}, spec: {ports: [{port: 80}]}}",
+       "metadata.name: Invalid value: \"1a\": a DNS-1035 label must consist of lower case alphanumeric "
+       "characters or '-', start with "
+       "an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+       "regex used for validation "
+       "is '[a-z]([-a-z0-9]*[a-z0-9])?')"},
+      {"{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}, {port: 81}]}}",
+       "spec.ports[0].name: Required value\nspec.ports[1].name: Required value"},
+      {"{apiVersion: modelkit.dev/v1, kind: Image, metadata: {name: a}, spec: {name: x}}",
+       "spec: Required value: exactly one of path and environment is needed"},
+      // serving
+      {predictor("minReplicas: 1"), "spec.predictor: Required value: one of model or containers is needed"},
+      {predictor("model: {storageUri: \"models:/a/1\"}"), "spec.predictor.model.modelFormat: Required value"},
+      {predictor("model: {modelFormat: {name: onnx}}, canaryTrafficPercent: 101"),
+       "spec.predictor.canaryTrafficPercent: Invalid value: 101: must be between 0 and 100, inclusive"},
+      {predictor("model: {modelFormat: {name: onnx}}, sklearn: {storageUri: \"models:/a/1\"}"),
+       "spec.predictor: Invalid value: \"model, sklearn\": exactly one of model and the framework blocks may "
+       "be given"},
+      {predictor("model: {modelFormat: {name: onnx}, storageUri: wine}"),
+       "spec.predictor.model.storageUri: Invalid value: \"wine\": must be a URI like models:/NAME/VERSION, "
+       "runs:/RUN/PATH or "
+       "file:///PATH"},
+      {predictor("model: {modelFormat: {name: onnx}}, minReplicas: 3, maxReplicas: 2"),
+       "spec.predictor.maxReplicas: Invalid value: 2: must be greater than or equal to minReplicas"},
+      // and what is right
+      {pod("name: c, image: i"), "accepted"},
+      {pod("name: c, image: i, resources: {limits: {cpu: 1, memory: 1Gi, nvidia.com/gpu: 1}}, env: [{name: "
+           "A, valueFrom: {fieldRef: "
+           "{fieldPath: metadata.name}}}], readinessProbe: {httpGet: {port: http, path: /ready}}, ports: "
+           "[{name: http, "
+           "containerPort: 80}, {containerPort: 80, protocol: UDP}], volumeMounts: [{name: v, mountPath: "
+           "/v}]",
+           "volumes: [{name: v, emptyDir: {}}], tolerations: [{operator: Exists}], "),
+       "accepted"},
+      {deployment(", replicas: 0, strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 50%}}"),
+       "accepted"},
+      {predictor("model: {modelFormat: {name: sklearn}, storageUri: \"models:/wine@champion\"}, "
+                 "canaryTrafficPercent: 10"),
+       "accepted"},
+      {predictor("containers: [{image: i, env: [{name: A, value: b}]}]"), "accepted"},
+      {predictor("sklearn: {storageUri: \"file:///models/a\", resources: {limits: {cpu: 1}}}"), "accepted"},
+      {"{apiVersion: v1, kind: Node, metadata: {name: n}, status: {capacity: {cpu: 8, nvidia.com/gpu: "
+       "\"2\"}}}",
+       "accepted"},
+      {"{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: l}, spec: {holderIdentity: a, "
+       "leaseDurationSeconds: 15}}",
+       "accepted"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.yaml);
+    CHECK(causes(door.create(c.yaml)) == c.causes);
+  }
+}
+
+TEST_CASE("admission: the message of one bad field and of many") {
+  Door door;
+  const auto one = door.create(deployment(", replicas: -1"));
+  CHECK(one.error().error.message ==
+        "Deployment.apps \"d\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal "
+        "to 0");
+  CHECK(one.error().error.reason == "invalid_object");
+  CHECK(one.error().error.field == "spec.replicas");
+  const auto two = door.create("{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{}]}}");
+  CHECK(
+      two.error().error.message.starts_with("Pod \"p\" is invalid: spec.containers[0].name: Required value"));
+  // Bounded, however much is wrong.
+  std::string many;
+  for (int i = 0; i < 500; ++i) many += fmt::format("{}k{}: 1", i ? ", " : "", i);
+  CHECK(door.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {" + many + "}}")
+            .error()
+            .causes.size() == 100);
+}
+
+TEST_CASE("admission: unknown fields are dropped and told, or refused when strict; nulls are not given") {
+  Door door;
+  const std::string yaml = pod("name: c, image: i, imge: j, env: null", "replicas: 2, nodeSelector: null, ");
+  const auto warned = door.create(yaml);
+  REQUIRE(warned);
+  CHECK(warned->warnings == std::vector<std::string>{"unknown field \"spec.containers[0].imge\"",
+                                                     "unknown field \"spec.replicas\""});
+  const Json object = warned->object->json();
+  CHECK_FALSE(object["spec"].contains("replicas"));
+  CHECK_FALSE(object["spec"].contains("nodeSelector"));
+  CHECK_FALSE(object["spec"]["containers"][0].contains("imge"));
+  const auto ignored = door.create(yaml, {.dry_run = true, .field_validation = FieldValidation::kIgnore});
+  REQUIRE(ignored);
+  CHECK(ignored->warnings.empty());
+  const auto strict = door.create(yaml, {.dry_run = true, .field_validation = FieldValidation::kStrict});
+  REQUIRE_FALSE(strict);
+  CHECK(strict.error().error.reason == "strict_decoding");
+  CHECK(strict.error().error.message ==
+        "Pod in version \"v1\" cannot be handled as a Pod: strict decoding error: unknown field "
+        "\"spec.containers[0].imge\", unknown "
+        "field \"spec.replicas\"");
+  // Free-form parts keep everything.
+  const auto free = door.create(
+      "{apiVersion: v1, kind: Node, metadata: {name: n}, status: {nodeInfo: {anything: {goes: [null, 1]}}}}",
+      {.dry_run = true, .field_validation = FieldValidation::kStrict});
+  REQUIRE(free);
+}
+
+TEST_CASE("admission: defaults, also those that follow from other fields") {
+  Door door;
+  const auto made = door.create(
+      pod("name: c, image: \"repo:5000/i\", ports: [{containerPort: 80}], resources: {limits: {cpu: 2}}, "
+          "readinessProbe: {httpGet: {port: 80}}"));
+  REQUIRE(made);
+  const Json spec = made->object->json()["spec"];
+  const Json& container = spec["containers"][0];
+  CHECK(container["imagePullPolicy"].text() == "Always");
+  CHECK(container["ports"][0]["protocol"].text() == "TCP");
+  CHECK(container.at({"resources", "limits", "cpu"}).text() == "2");
+  CHECK(container.at({"resources", "requests", "cpu"}).text() == "2");
+  CHECK(container.at({"readinessProbe", "periodSeconds"}).integer() == 10);
+  CHECK(container.at({"readinessProbe", "httpGet", "scheme"}).text() == "HTTP");
+  CHECK(spec["terminationGracePeriodSeconds"].integer() == 30);
+  CHECK(spec["securityContext"].is_object());
+  const auto secret = door.create("{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: v}}");
+  REQUIRE(secret);
+  CHECK(secret->object->json().at({"data", "k"}).text() == "dg==");
+  CHECK_FALSE(secret->object->json().contains("stringData"));
+  const auto service = door.create(predictor("containers: [{image: i}], model: {modelFormat: {name: onnx}}"));
+  REQUIRE(service);
+  const Json predictor_spec = service->object->json().at({"spec", "predictor"});
+  CHECK(predictor_spec["containers"][0]["name"].text() == "kserve-container");
+  CHECK_FALSE(predictor_spec.contains("restartPolicy"));  // only the Pods made from it have one
+}
+
+TEST_CASE("admission: what of a Pod may change") {
+  Door door;
+  REQUIRE(door.create(pod("name: c, image: \"i:1\""), {}));
+  const kinds::Kind& kind = *kinds::find_resource("pods");
+  const Identity who = Identity::owner_of_this_machine();
+  const auto change = [&](const std::function<void(Json&)>& edit) {
+    return door.objects.modify(who, kind, {"pods", "default", "p"}, false,
+                               [&](Json object) -> Admitted<Json> {
+                                 edit(object);
+                                 return object;
+                               });
+  };
+  CHECK(causes(change([](Json& p) { p["spec"]["containers"][0]["image"] = "i:2"; })) == "accepted");
+  CHECK(causes(change([](Json& p) { p["spec"]["nodeName"] = "n1"; })) == "accepted");
+  CHECK(causes(change([](Json& p) { p["metadata"]["labels"]["a"] = "b"; })) == "accepted");
+  for (const auto& edit : std::vector<std::function<void(Json&)>>{
+           [](Json& p) { p["spec"]["nodeName"] = "n2"; },
+           [](Json& p) { p["spec"]["containers"][0]["args"] = Json::array({"x"}); },
+           [](Json& p) { p["spec"]["restartPolicy"] = "Never"; }}) {
+    CHECK(
+        causes(change(edit))
+            .starts_with(
+                "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`"));
+  }
+}
