@@ -92,8 +92,7 @@ store::Schema schema() {
   return {"tracking", {std::string(kFirstSchema)}};
 }
 
-// ---- experiments
-// ---------------------------------------------------------------------------------------------
+// ---- experiments ---------------------------------------------------------------------------------
 
 Result<void> add_default_experiment(RowWriter& rows, int64_t now_ms) {
   MK_TRY([[maybe_unused]] auto added, rows.exec("INSERT OR IGNORE INTO tracking_experiments(id, name, "
@@ -234,8 +233,7 @@ Result<bool> remove_experiment_tag(RowWriter& rows, int64_t id, std::string_view
   return changed > 0;
 }
 
-// ---- runs
-// ----------------------------------------------------------------------------------------------------
+// ---- runs ----------------------------------------------------------------------------------------
 
 Result<void> insert_run(RowWriter& rows, RunInfo& run) {
   MK_TRY(

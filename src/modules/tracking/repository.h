@@ -14,8 +14,7 @@ namespace mk::tracking {
 
 store::Schema schema();
 
-// ---- experiments
-// ---------------------------------------------------------------------------------------------
+// ---- experiments ---------------------------------------------------------------------------------
 
 Result<void> add_default_experiment(store::RowWriter& rows,
                                     int64_t now_ms);  // "0", named Default, if there is none
@@ -30,8 +29,7 @@ Result<void> rename_experiment(store::RowWriter& rows, int64_t id, std::string_v
 Result<void> set_experiment_tag(store::RowWriter& rows, int64_t id, const Tag& tag);
 Result<bool> remove_experiment_tag(store::RowWriter& rows, int64_t id, std::string_view key);
 
-// ---- runs
-// ----------------------------------------------------------------------------------------------------
+// ---- runs ----------------------------------------------------------------------------------------
 
 Result<void> insert_run(store::RowWriter& rows, RunInfo& run);  // sets run.number
 Result<RunInfo> read_run_info(store::RowReader& rows, std::string_view run_id);

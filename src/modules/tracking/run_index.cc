@@ -42,8 +42,7 @@ struct RunIndex::Loaded : std::enable_shared_from_this<RunIndex::Loaded> {
   RunState& writable(size_t at);
 };
 
-// ---- one experiment
-// ------------------------------------------------------------------------------------------
+// ---- one experiment ------------------------------------------------------------------------------
 
 Result<void> RunIndex::Loaded::load() {
   int64_t after = 0;
@@ -135,8 +134,7 @@ Result<void> RunIndex::Loaded::apply_queue() {
   return {};
 }
 
-// ---- all of them
-// ---------------------------------------------------------------------------------------------
+// ---- all of them ---------------------------------------------------------------------------------
 
 RunIndex::RunIndex(const store::Store& store, os::Executor& executor, size_t bytes_max)
     : store_(store), executor_(executor), bytes_max_(bytes_max) {}

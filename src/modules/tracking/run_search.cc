@@ -4,9 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "base/encoding.h"
 #include "base/format.h"
-#include "base/json.h"
 #include "modules/tracking/limits.h"
 
 namespace mk::tracking {
@@ -14,20 +12,6 @@ namespace {
 
 enum Entity : size_t { kAttribute, kMetric, kParam, kTag, kDataset };
 constexpr filter::Ops kTextAndLists = filter::kTextOps | filter::kListOps;
-
-Failure bad_token(std::string_view why) {
-  return fail(Error{Code::kInvalidArgument, "page_token_invalid", fmt::format("the page_token {}", why),
-                    "start again without one"}
-                  .at_field("page_token"));
-}
-
-// FNV-1a over parts that are told apart by their lengths.
-uint64_t fold_in(uint64_t hash, std::string_view part) {
-  const auto byte = [&](unsigned char c) { hash = (hash ^ c) * 0x100000001b3ull; };
-  for (unsigned shift = 0; shift < 64; shift += 8) byte(static_cast<unsigned char>(part.size() >> shift));
-  for (const char c : part) byte(static_cast<unsigned char>(c));
-  return hash;
-}
 
 std::optional<std::string_view> text_attribute(const RunInfo& info, std::string_view key) {
   if (key == "run_id") return info.id;
@@ -91,7 +75,7 @@ Result<RunSearch> RunSearch::make(const RunQuery& query) {
   if (query.order_by.size() > kOrderByMax)
     return invalid(
         fmt::format("order_by has {} items; at most {} are allowed", query.order_by.size(), kOrderByMax));
-  uint64_t hash = fold_in(0xcbf29ce484222325ull, query.filter);
+  out.fingerprint_.add(query.filter);
   for (const std::string& text : query.order_by) {
     MK_TRY(filter::Order order, filter::parse_order(text, run_grammar()));
     for (const filter::Order& other : out.orders_) {
@@ -99,20 +83,17 @@ Result<RunSearch> RunSearch::make(const RunQuery& query) {
         return invalid(fmt::format("order_by names '{}' twice", text));
     }
     out.orders_.push_back(std::move(order));
-    hash = fold_in(hash, text);
+    out.fingerprint_.add(text);
   }
-  for (const int64_t id : query.experiments) hash = fold_in(hash, fmt::format("{}", id));
-  out.fingerprint_ = fold_in(hash, query.view == View::kAll          ? "all"
-                                   : query.view == View::kActiveOnly ? "active"
-                                                                     : "deleted");
+  for (const int64_t id : query.experiments) out.fingerprint_.add(std::to_string(id));
+  out.fingerprint_.add(std::to_string(static_cast<int>(query.view)));
   out.view_ = query.view;
   out.results_max_ = query.results_max;
   if (!query.page_token.empty()) MK_OK(out.read_token(query.page_token));
   return out;
 }
 
-// ---- which runs pass
-// -----------------------------------------------------------------------------------------
+// ---- which runs pass -----------------------------------------------------------------------------
 
 RunSearch::Matcher::Matcher(const RunSearch& search, const KeyTable& keys) : search_(search) {
   for (const filter::Clause& clause : search.clauses_) clause_keys_.push_back(keys.find(clause.column.key));
@@ -144,8 +125,7 @@ bool RunSearch::Matcher::matches(const RunState& run) const {
   return true;
 }
 
-// ---- order
-// ---------------------------------------------------------------------------------------------------
+// ---- order ---------------------------------------------------------------------------------------
 
 namespace {
 
@@ -222,10 +202,8 @@ RunSearch::Page RunSearch::page(Hits hits, size_t bytes_max) const {
   return page;
 }
 
-// ---- page token
-// ---------------------------------------------------------------------------------------------- Where the
-// last page ended, by value, so that runs which come and go between pages shift nothing; and the fingerprint
-// of the query.
+// ---- page token ------------------------------------------------------------------------------------
+// Where the last page ended, by value, so that runs which come and go between pages shift nothing.
 
 std::string RunSearch::token(const Hits& hits, const Hit& last) const {
   Json values = Json::array();
@@ -234,33 +212,22 @@ std::string RunSearch::token(const Hits& hits, const Hit& last) const {
     // Doubles travel as their bits: a page must go on exactly where the last one ended.
     values.push_back(Json::array({int64_t{value.rank}, std::bit_cast<int64_t>(value.number), value.text}));
   }
-  const Json token = Json::object({{"q", std::bit_cast<int64_t>(fingerprint_)},
-                                   {"v", std::move(values)},
-                                   {"s", last.run->info.start_ms},
-                                   {"r", last.run->info.id}});
-  return base64url_encode(token.dump());
+  return make_page_token(fingerprint_,
+                         Json::array({std::move(values), last.run->info.start_ms, last.run->info.id}));
 }
 
 Result<void> RunSearch::read_token(std::string_view text) {
-  if (text.size() > 400u << 10) return bad_token("is too long");
-  auto bytes = base64url_decode(text);
-  if (!bytes) return bad_token("is not one that this server gave");
-  const auto json = Json::parse(*bytes);
-  if (!json || !(*json)["q"].is_int() || !(*json)["s"].is_int() || !(*json)["r"].is_string())
-    return bad_token("is not one that this server gave");
-  if (std::bit_cast<uint64_t>((*json)["q"].integer()) != fingerprint_)
-    return bad_token("belongs to another search: experiments, filter, order_by and view must stay the same");
-  Mark mark;
-  for (const Json& value : (*json)["v"].items()) {
+  MK_TRY(const Json json, read_page_token(text, fingerprint_));
+  if (json.size() != 3 || json[0].size() != orders_.size() || !json[1].is_int() || !json[2].is_string())
+    return bad_page_token();
+  Mark mark{{}, json[1].integer(), std::string(json[2].text())};
+  for (const Json& value : json[0].items()) {
     if (!value[0].is_int() || !value[1].is_int() || !value[2].is_string() || value[0].integer() < 0 ||
         value[0].integer() > 2)
-      return bad_token("is not one that this server gave");
+      return bad_page_token();
     mark.values.push_back({static_cast<uint8_t>(value[0].integer()),
                            std::bit_cast<double>(value[1].integer()), std::string(value[2].text())});
   }
-  if (mark.values.size() != orders_.size()) return bad_token("is not one that this server gave");
-  mark.start_ms = (*json)["s"].integer();
-  mark.run_id = (*json)["r"].text();
   mark_ = std::move(mark);
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/filter.h"
+#include "modules/tracking/page_token.h"
 #include "modules/tracking/run_state.h"
 
 namespace mk::tracking {
@@ -86,7 +87,7 @@ class RunSearch {
   std::vector<filter::Order> orders_;
   View view_ = View::kActiveOnly;
   size_t results_max_ = 0;
-  uint64_t fingerprint_ = 0;  // of the query without its page: a token is for one query only
+  Fingerprint fingerprint_;  // of the query without its page: a token is for one query only
   std::optional<Mark> mark_;
 };
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ports.h"
+
 namespace mk::tracking {
 
 enum class RunStatus : uint8_t { kRunning = 1, kScheduled, kFinished, kFailed, kKilled };  // MLflow's numbers
@@ -83,20 +85,13 @@ struct ModelOutput {
   int64_t step = 0;
 };
 
-// A logged value that belongs to a logged model too: handed to the registry in the same transaction.
-struct ModelMetric {
-  std::string model_id, key;
-  Point point;
-  std::string dataset_name, dataset_digest;
-};
-
 // Everything one request logs to one run; all of it or nothing.
 struct Batch {
   std::string run_id;
   std::vector<Series> metrics;
   std::vector<Param> params;
   std::vector<Tag> tags;
-  std::vector<ModelMetric> model_metrics;
+  std::vector<core::ModelMetric> model_metrics;  // those of `metrics` that belong to a logged model too
 };
 
 }  // namespace mk::tracking

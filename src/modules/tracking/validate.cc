@@ -184,7 +184,12 @@ Result<void> check_batch(Batch& batch) {
     MK_OK(check_key(tag.key, "key"));
     tag.value = cut(std::move(tag.value), kTagCharactersMax);
   }
-  for (ModelMetric& metric : batch.model_metrics) metric.point.value = storable(metric.point.value);
+  for (core::ModelMetric& metric : batch.model_metrics) {
+    if (metric.model_id.size() > kModelIdCharactersMax)
+      return bad("model_id", fmt::format("a model_id has {} characters; at most {} are allowed",
+                                         metric.model_id.size(), kModelIdCharactersMax));
+    metric.value = storable(metric.value);
+  }
   return {};
 }
 
