@@ -6,6 +6,7 @@
 #include "api/kubernetes/api.h"
 #include "api/kubernetes/kubeconfig.h"
 #include "api/console/routes.h"
+#include "api/mlflow/tracking_routes.h"
 #include "api/router.h"
 #include "app/layout.h"
 #include "app/routes.h"
@@ -19,6 +20,7 @@
 #include "core/objects.h"
 #include "core/retention.h"
 #include "core/store_access.h"
+#include "modules/tracking/tracking.h"
 #include "net/server.h"
 #include "os/executor.h"
 #include "os/files.h"
@@ -44,6 +46,10 @@ class Embedded final : public ControlPlane {
     MK_OK(core::make_first_objects(*objects_));
     kubernetes_ = std::make_unique<api::kubernetes::Api>(api::kubernetes::Ports{*objects_, *workers_});
     build_controllers();
+    MK_TRY(tracking_, tracking::Tracking::open({.store = *store_,
+                                                .executor = *workers_,
+                                                .clock = os::system_clock(),
+                                                .random = os::system_random()}));
     MK_OK(listen());
     host_->start();
     retention_->start();
@@ -59,7 +65,7 @@ class Embedded final : public ControlPlane {
   }
 
  private:
-  static std::vector<store::Schema> schemas() { return {}; }
+  static std::vector<store::Schema> schemas() { return {tracking::schema()}; }
 
   void build_controllers() {
     controller_threads_ = os::make_thread_pool(kControllerThreads, "controllers");
@@ -76,6 +82,7 @@ class Embedded final : public ControlPlane {
     std::vector<api::Route> routes = health_routes();
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
+    for (api::Route& route : api::mlflow::tracking_routes(*tracking_)) routes.push_back(std::move(route));
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
@@ -105,6 +112,7 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<core::StoreWriter> writer_;
   std::unique_ptr<core::ControllerHost> host_;
   std::unique_ptr<core::Retention> retention_;
+  std::unique_ptr<tracking::Tracking> tracking_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<net::Server> server_;
 };

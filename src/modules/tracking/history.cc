@@ -111,7 +111,9 @@ void History::start_merge(const std::string& run_id) {
     small.merging = true;
     small.segments = 0;
   }
-  executor_.post([this, run_id] { merge(run_id); });
+  executor_.post([self = weak_from_this(), run_id] {
+    if (const auto history = self.lock()) history->merge(run_id);
+  });
 }
 
 void History::merge(const std::string& run_id) {
@@ -128,10 +130,10 @@ void History::merge(const std::string& run_id) {
     return merged(run_id, 0);
   }
   const size_t bytes = whole->size();
-  store_.merge_segments(stream, segments->back().first, std::move(*whole), [this, run_id, bytes](auto done) {
+  store_.merge_segments(stream, segments->back().first, std::move(*whole), [self = weak_from_this(), run_id, bytes](auto done) {
     if (!done && done.error().code != Code::kNotFound)
       log::warn("merged metric history was not stored", {{"run", run_id}, {"error", done.error().message}});
-    merged(run_id, bytes);
+    if (const auto history = self.lock()) history->merged(run_id, bytes);
   });
 }
 

@@ -1,6 +1,7 @@
 // Reading metric histories from segments, and merging small segments in the background so that a run with a
 // hundred thousand single points stays cheap to read. Thread-safe.
 #pragma once
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@ struct HistoryPage {
   std::string next_page_token;
 };
 
-class History {
+class History : public std::enable_shared_from_this<History> {
  public:
   History(store::Store& store, os::Executor& executor) : store_(store), executor_(executor) {}
 

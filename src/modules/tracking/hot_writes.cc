@@ -149,7 +149,7 @@ void Tracking::log(Batch batch, Done<void> done) {
   parts_.store.submit(std::move(txn), [this, state, done = std::move(done)](auto committed) {
     if (!committed) return done(fail(std::move(committed).error()));
     Batch& b = state->batch;
-    if (!b.metrics.empty()) history_.appended(b.run_id);
+    if (!b.metrics.empty()) history_->appended(b.run_id);
     index_.note({state->place.experiment, std::move(b.run_id), std::move(state->renamed),
                  std::move(b.metrics), std::move(b.params), std::move(b.tags)});
     done({});

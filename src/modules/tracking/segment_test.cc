@@ -85,7 +85,7 @@ TEST_CASE("segment: merging orders, and drops what a retry sent twice") {
   CHECK(points[0].value == 1);
   CHECK(points[1].value == 2);
   CHECK(std::isnan(points[2].value));
-  CHECK(merge_segments(std::vector<std::string>{*merged, *merged}) == merged);
+  CHECK(merge_segments(std::vector<std::string>{*merged, *merged}).value() == *merged);
   CHECK_FALSE(merge_segments(std::vector<std::string>{"\x02"}));
 }
 

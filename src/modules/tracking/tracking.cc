@@ -54,8 +54,11 @@ class Directory final : public core::RunDirectory {
 Tracking::Tracking(Parts parts)
     : parts_(std::move(parts)),
       index_(parts_.store, parts_.executor, kIndexBytesMax),
-      history_(parts_.store, parts_.executor),
+      history_(std::make_shared<History>(parts_.store, parts_.executor)),
       directory_(std::make_unique<Directory>(parts_.store)) {}
+
+// Completions run in order: behind this empty one there is none of ours.
+Tracking::~Tracking() { (void)parts_.store.commit({}); }
 
 Result<void> Tracking::need_run(std::string_view run_id) const {
   MK_TRY([[maybe_unused]] const auto there, directory_->run(run_id));
@@ -357,14 +360,14 @@ Result<void> Tracking::log_model_record(std::string_view run_id, std::string_vie
 Result<HistoryPage> Tracking::metric_history(std::string_view run_id, std::string_view key, size_t points_max,
                                              std::string_view page_token) {
   MK_OK(need_run(run_id));
-  return history_.page(run_id, key, points_max, page_token);
+  return history_->page(run_id, key, points_max, page_token);
 }
 
 Result<std::vector<Point>> Tracking::sampled_history(std::string_view run_id, std::string_view key,
                                                      size_t points_max,
                                                      std::optional<std::pair<int64_t, int64_t>> steps) {
   MK_OK(need_run(run_id));
-  return history_.sample(run_id, key, points_max, steps);
+  return history_->sample(run_id, key, points_max, steps);
 }
 
 }  // namespace mk::tracking

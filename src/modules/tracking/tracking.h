@@ -69,6 +69,7 @@ class Tracking {
   };
   // Makes the experiment "0" if this is a new store.
   static Result<std::unique_ptr<Tracking>> open(Parts parts);
+  ~Tracking();  // waits for what was submitted
 
   Result<int64_t> create_experiment(NewExperiment wanted);
   Result<Experiment> get_experiment(int64_t id) const;
@@ -118,7 +119,7 @@ class Tracking {
 
   Parts parts_;
   RunIndex index_;
-  History history_;
+  std::shared_ptr<History> history_;
   std::unique_ptr<const core::RunDirectory> directory_;
 };
 
