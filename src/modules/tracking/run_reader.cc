@@ -31,8 +31,8 @@ constexpr Statements kAll = {
     "SELECT t.run, t.key, t.value FROM tracking_runs r CROSS JOIN tracking_tags t ON t.run = r.number "
     "WHERE r.experiment = ? AND r.number > ? AND r.number <= ?",
     "SELECT i.run, i.tags, d.id, d.name, d.digest, d.source_type, d.source, d.schema, d.profile "
-    "FROM tracking_datasets d CROSS JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = "
-    "?",
+    "FROM tracking_datasets d CROSS JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = ? "
+    "AND i.run > ? AND i.run <= ?",
     "SELECT t.run, t.model FROM tracking_runs r CROSS JOIN tracking_model_inputs t ON t.run = r.number "
     "WHERE r.experiment = ? AND r.number > ? AND r.number <= ?",
     "SELECT t.run, t.model, t.step FROM tracking_runs r CROSS JOIN tracking_model_outputs t ON t.run = "
@@ -162,7 +162,7 @@ Result<std::vector<DatasetSummary>> read_dataset_summaries(RowReader& rows, int6
   MK_OK(rows.query(
       "SELECT DISTINCT d.name, d.digest, (SELECT json_extract(tag.value, '$[1]') FROM json_each(i.tags) tag "
       "WHERE json_extract(tag.value, '$[0]') = 'mlflow.data.context') "
-      "FROM tracking_datasets d JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = ?",
+      "FROM tracking_datasets d JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = ? AND i.run > ? AND i.run <= ?",
       {experiment}, [&](const Row& row) {
         DatasetSummary one{experiment, std::string(row.text(0)), std::string(row.text(1)), {}};
         if (!row.is_null(2)) one.context = std::string(row.text(2));
