@@ -148,6 +148,7 @@ std::vector<Key> concerned(const Objects& objects, const store::Object& object) 
 Controller garbage_collector(Objects& objects) {
   Controller controller;
   controller.name = "garbage-collector";
+  controller.workers = 2;  // their writes share commits
   const auto map = [&objects](const Reader&, const store::Object& object) {
     return concerned(objects, object);
   };

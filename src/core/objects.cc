@@ -1,6 +1,7 @@
 #include "core/objects.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/format.h"
 #include "core/admission.h"
@@ -41,13 +42,14 @@ bool has_generation(const Kind& kind) {
   return kind.schema["properties"].contains("spec");
 }
 
+// Is anything but metadata and status different?
 bool wants_other(const Json& old, const Json& next) {
-  const auto without = [](Json object) {
-    object.erase("metadata");
-    object.erase("status");
-    return object;
+  const auto rest = [](const Json& object) {
+    return object.members() | std::views::filter([](const auto& member) {
+             return member.first != "metadata" && member.first != "status";
+           });
   };
-  return without(old) != without(next);
+  return !std::ranges::equal(rest(old), rest(next));
 }
 
 // A Pod that a node runs is deleted by that node, after its processes ended.
