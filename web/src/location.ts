@@ -3,6 +3,13 @@ import { signal } from "@preact/signals";
 
 export interface Place { path: string; query: URLSearchParams }
 
+// The MLflow client prints links of its own web pages: "/#/experiments/1/runs/ID", "/#/models/NAME".
+const hash = window.location.hash.match(/^#\/(?:experiments\/(\d+)(?:\/(?:runs\/(\w+))?)?|models\/([^/]+))/);
+if (hash) {
+  const [, experiment, run, model] = hash;
+  history.replaceState(null, "", model ? `/ui/models/${model}` : run ? `/ui/runs/${run}` : `/ui/runs?experiment=${experiment}`);
+}
+
 const read = (): Place => ({ path: window.location.pathname, query: new URLSearchParams(window.location.search) });
 export const place = signal<Place>(read());
 window.addEventListener("popstate", () => (place.value = read()));

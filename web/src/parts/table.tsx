@@ -35,9 +35,14 @@ export function Table<Row>({ columns, rows, id, label, sort, onSort, onOpen, onE
 
   const measure = () => {
     const box = frame.current;
-    if (box) setView({ top: box.scrollTop, height: box.clientHeight });
+    // Never less than the window: the frame grows with its rows, so before the first ones it is only a head.
+    if (box) setView({ top: box.scrollTop, height: Math.max(box.clientHeight, window.innerHeight) });
   };
-  useEffect(measure, []);
+  useEffect(() => {
+    measure();
+    window.addEventListener("resize", measure);
+    return () => window.removeEventListener("resize", measure);
+  }, []);
   useEffect(() => {
     if (last >= rows.length && rows.length) onEnd?.();
   }, [last, rows.length]);
