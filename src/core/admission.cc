@@ -36,6 +36,10 @@ Outcome prune(Admission& a) {
   std::vector<std::string> unknown;
   a.object["metadata"].erase("managedFields");  // server-side apply has none to keep yet
   schema::prune(a.kind.schema, a.object, "", unknown);
+  // Empty labels, finalizers and the like are the same as none, and are kept as none.
+  std::erase_if(a.object["metadata"].members(), [](const auto& m) {
+    return m.second.empty() && (m.second.is_array() || m.second.is_object());
+  });
   if (unknown.empty() || a.options.field_validation == FieldValidation::kIgnore) return {};
   if (unknown.size() > limits::kCausesMax) unknown.resize(limits::kCausesMax);
   if (a.options.field_validation == FieldValidation::kWarn) {
