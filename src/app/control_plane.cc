@@ -3,9 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "api/kubernetes/api.h"
 #include "api/kubernetes/kubeconfig.h"
 #include "api/console/routes.h"
+#include "api/mlflow/registry_routes.h"
 #include "api/mlflow/tracking_routes.h"
 #include "api/router.h"
 #include "app/layout.h"
@@ -13,6 +17,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "blob/blob.h"
 #include "core/bootstrap.h"
 #include "core/events.h"
 #include "core/garbage.h"
@@ -20,6 +25,7 @@
 #include "core/objects.h"
 #include "core/retention.h"
 #include "core/store_access.h"
+#include "modules/registry/module.h"
 #include "modules/tracking/tracking.h"
 #include "net/server.h"
 #include "os/executor.h"
@@ -42,14 +48,11 @@ class Embedded final : public ControlPlane {
     MK_OK(make_layout(layout_));
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
+    MK_OK(build_mlflow());
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
     MK_OK(core::make_first_objects(*objects_));
     kubernetes_ = std::make_unique<api::kubernetes::Api>(api::kubernetes::Ports{*objects_, *workers_});
     build_controllers();
-    MK_TRY(tracking_, tracking::Tracking::open({.store = *store_,
-                                                .executor = *workers_,
-                                                .clock = os::system_clock(),
-                                                .random = os::system_random()}));
     MK_OK(listen());
     host_->start();
     retention_->start();
@@ -65,7 +68,28 @@ class Embedded final : public ControlPlane {
   }
 
  private:
-  static std::vector<store::Schema> schemas() { return {tracking::schema()}; }
+  static std::vector<store::Schema> schemas() { return {tracking::schema(), registry::schema()}; }
+
+  Result<void> build_mlflow() {
+    MK_TRY(blobs_, blob::open_local(layout_.blobs));
+    MK_TRY(tracking_, tracking::Tracking::open({.store = *store_,
+                                                .executor = *workers_,
+                                                .clock = os::system_clock(),
+                                                .random = os::system_random(),
+                                                .record_model_metrics = registry::model_metric_recorder()}));
+    registry_ = std::make_unique<registry::Module>(*store_, *blobs_, tracking_->directory(), settings_.model_files);
+    return {};
+  }
+
+  std::vector<api::Route> mlflow_routes() {
+    std::vector<api::Route> routes = api::mlflow::tracking_routes(*tracking_);
+    auto add = [&](std::vector<api::Route> more) { std::move(more.begin(), more.end(), std::back_inserter(routes)); };
+    add(api::mlflow::registered_model_routes(registry_->registry));
+    add(api::mlflow::model_version_routes(registry_->registry));
+    add(api::mlflow::logged_model_routes(registry_->logged));
+    add(api::mlflow::artifact_routes(registry_->artifacts, *workers_));
+    return routes;
+  }
 
   void build_controllers() {
     controller_threads_ = os::make_thread_pool(kControllerThreads, "controllers");
@@ -82,7 +106,7 @@ class Embedded final : public ControlPlane {
     std::vector<api::Route> routes = health_routes();
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
-    for (api::Route& route : api::mlflow::tracking_routes(*tracking_)) routes.push_back(std::move(route));
+    for (api::Route& route : mlflow_routes()) routes.push_back(std::move(route));
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
@@ -104,6 +128,9 @@ class Embedded final : public ControlPlane {
   Endpoints endpoints_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<os::Executor> workers_;
+  std::unique_ptr<blob::Blobs> blobs_;
+  std::unique_ptr<tracking::Tracking> tracking_;
+  std::unique_ptr<registry::Module> registry_;
   std::unique_ptr<core::Objects> objects_;
   std::unique_ptr<api::kubernetes::Api> kubernetes_;
   std::unique_ptr<os::Executor> controller_threads_;
@@ -112,7 +139,6 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<core::StoreWriter> writer_;
   std::unique_ptr<core::ControllerHost> host_;
   std::unique_ptr<core::Retention> retention_;
-  std::unique_ptr<tracking::Tracking> tracking_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<net::Server> server_;
 };

@@ -39,6 +39,7 @@ Result<Settings> read_settings(const cli::Arguments& arguments) {
   if (!realpath(folder.c_str(), absolute))
     return fail(Code::kFailedPrecondition, "data_folder", fmt::format("the data folder {} cannot be used", folder));
   settings.data = absolute;
+  settings.model_files = arguments.all("--model-files");
   return settings;
 }
 
@@ -81,7 +82,8 @@ cli::Verb up_verb() {
                       {"--listen", "ADDRESS", "the address to listen on", "127.0.0.1"},
                       {"--port", "N", "console, MLflow and Kubernetes; 0 = any", "7070"},
                       {"--data-port", "N", "predictions; 0 = any", "7080"},
-                      {"--grpc-port", "N", "predictions by gRPC; 0 = any", "7081"}},
+                      {"--grpc-port", "N", "predictions by gRPC; 0 = any", "7081"},
+                      {.name = "--model-files", .value = "DIR", .what = "serve models of file:/// URIs beneath it", .repeats = true}},
           .run = run,
           .examples = "  modelkit up\n  modelkit up --data ./state --port 0 --data-port 0   (ports in ./state/endpoints.json)"};
 }

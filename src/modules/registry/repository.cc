@@ -33,6 +33,7 @@ CREATE TABLE model_versions(
   PRIMARY KEY(model, version)) STRICT;
 CREATE INDEX model_versions_updated ON model_versions(updated_ms);
 CREATE INDEX model_versions_run ON model_versions(run_id);
+CREATE INDEX model_versions_stage ON model_versions(model, stage, version);
 CREATE TABLE model_version_tags(
   model INTEGER NOT NULL, version INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
   PRIMARY KEY(model, version, key)) STRICT, WITHOUT ROWID;
@@ -339,19 +340,22 @@ Result<ModelVersion> read_version(RowReader& db, std::string_view name, int64_t 
 Result<std::vector<ModelVersion>> latest_versions(RowReader& db, int64_t model) {
   std::vector<ModelVersion> out;
   Result<void> problem;
-  MK_OK(db.query(
-      "SELECT " VERSION_COLUMNS
-      " FROM model_versions v JOIN registered_models m ON m.id = v.model"
-      " WHERE v.model = ?1 AND v.version IN"
-      " (SELECT max(version) FROM model_versions WHERE model = ?1 GROUP BY stage) ORDER BY v.version",
-      {model}, [&](const Row& row) {
-        auto version = version_of(row);
-        if (version)
-          out.push_back(std::move(*version));
-        else
-          problem = Failure(std::move(version).error());
-        return problem.has_value();
-      }));
+  MK_OK(db.query("SELECT " VERSION_COLUMNS " FROM model_versions v JOIN registered_models m ON m.id = v.model"
+                 " WHERE v.model = ?1 AND v.version IN"
+                 // One look at the index a stage, however many versions there are.
+                 " ((SELECT max(version) FROM model_versions WHERE model = ?1 AND stage = 'None'),"
+                 "  (SELECT max(version) FROM model_versions WHERE model = ?1 AND stage = 'Staging'),"
+                 "  (SELECT max(version) FROM model_versions WHERE model = ?1 AND stage = 'Production'),"
+                 "  (SELECT max(version) FROM model_versions WHERE model = ?1 AND stage = 'Archived')) ORDER "
+                 "BY v.version",
+                 {model}, [&](const Row& row) {
+                   auto version = version_of(row);
+                   if (version)
+                     out.push_back(std::move(*version));
+                   else
+                     problem = Failure(std::move(version).error());
+                   return problem.has_value();
+                 }));
   MK_OK(problem);
   return out;
 }
