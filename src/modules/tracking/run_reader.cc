@@ -162,7 +162,7 @@ Result<std::vector<DatasetSummary>> read_dataset_summaries(RowReader& rows, int6
   MK_OK(rows.query(
       "SELECT DISTINCT d.name, d.digest, (SELECT json_extract(tag.value, '$[1]') FROM json_each(i.tags) tag "
       "WHERE json_extract(tag.value, '$[0]') = 'mlflow.data.context') "
-      "FROM tracking_datasets d JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = ? AND i.run > ? AND i.run <= ?",
+      "FROM tracking_datasets d JOIN tracking_dataset_inputs i ON i.dataset = d.id WHERE d.experiment = ?",
       {experiment}, [&](const Row& row) {
         DatasetSummary one{experiment, std::string(row.text(0)), std::string(row.text(1)), {}};
         if (!row.is_null(2)) one.context = std::string(row.text(2));
