@@ -114,6 +114,8 @@ def test(arguments):
     build("dev")
     say("unit tests")
     run(ROOT / "build/dev/modelkit_tests")
+    say("types of the console (tsc)")
+    run(ROOT / "web/node_modules/.bin/tsc", "--noEmit", cwd=ROOT / "web")
     code = 0
     if (ROOT / "tests/clients").exists() and any((ROOT / "tests").glob("*/test_*.py")):
         say("tests with real clients")
@@ -122,27 +124,11 @@ def test(arguments):
     sys.exit(code)
 
 
-def bench(arguments):
-    """bench/NAME_bench.cc, built as in a release; further arguments go to it."""
-    names = sorted(p.name.removesuffix("_bench.cc") for p in (ROOT / "bench").glob("*_bench.cc"))
-    if not arguments or arguments[0] not in names:
-        sys.exit(f"usage: ./x bench NAME [arguments]; NAME is one of: {', '.join(names)}")
-    if not (ROOT / "build" / "release" / "build.ninja").exists():
-        setup()
-    build("release", f"bench_{arguments[0]}")
-    run(ROOT / "build/release" / f"bench_{arguments[0]}", *arguments[1:])
-
-
-def fmt():
-    files = [f for f in subprocess.check_output(["git", "ls-files", "src", "bench"], cwd=ROOT, text=True).split()
-             if f.endswith((".cc", ".h"))]
-    run("clang-format-19", "-i", *files)
-
-
 VERBS = {
     "setup": ("install what building and testing need (Debian, npm and PyPI packages)", lambda a: setup()),
     "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",
               lambda a: (setup(), build(*(a or ["release"])))),
+    "quickstart": ("set up, build, and walk the main job: track, register, deploy, predict, canary", lambda a: quickstart()),
     "test": ("set up, build and run all tests.  ./x test [pytest arguments]", test),
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
     "fmt": ("format the C++ sources", lambda a: fmt()),
