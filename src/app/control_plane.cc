@@ -27,7 +27,10 @@
 #include "core/store_access.h"
 #include "modules/registry/module.h"
 #include "modules/tracking/tracking.h"
+#include "modules/scheduling/controller.h"
+#include "modules/workloads/controllers.h"
 #include "net/server.h"
+#include "node/node.h"
 #include "os/executor.h"
 #include "os/files.h"
 #include "os/random.h"
@@ -37,6 +40,7 @@ namespace mk::app {
 namespace {
 
 constexpr size_t kWorkerThreads = 4;
+constexpr Duration kStopGrace = Duration::from_seconds(5);  // for Pods when a person stops everything
 constexpr size_t kControllerThreads = 2;
 
 // Members are built top to bottom and destroyed bottom to top: what stands lower uses what stands higher.
@@ -51,20 +55,23 @@ class Embedded final : public ControlPlane {
     MK_OK(build_mlflow());
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
     MK_OK(core::make_first_objects(*objects_));
-    kubernetes_ = std::make_unique<api::kubernetes::Api>(api::kubernetes::Ports{*objects_, *workers_});
-    build_controllers();
+    MK_OK(build_controllers());
+    kubernetes_ = std::make_unique<api::kubernetes::Api>(
+        api::kubernetes::Ports{*objects_, *workers_, &node_->pod_io()});
     MK_OK(listen());
     host_->start();
+    node_->begin(*host_);
     retention_->start();
     return publish_endpoints();
   }
 
   const Endpoints& endpoints() const override { return endpoints_; }
 
-  void stop(bool) override {
+  void stop(bool workloads) override {
     if (server_) server_->drain(Duration::from_seconds(5));
     server_.reset();
     host_->stop();
+    if (workloads) node_->stop_everything(kStopGrace);
   }
 
  private:
@@ -91,7 +98,7 @@ class Embedded final : public ControlPlane {
     return routes;
   }
 
-  void build_controllers() {
+  Result<void> build_controllers() {
     controller_threads_ = os::make_thread_pool(kControllerThreads, "controllers");
     events_ = std::make_unique<core::EventRecorder>(*objects_, "modelkit");
     reader_ = std::make_unique<core::StoreReader>(*store_);
@@ -100,6 +107,15 @@ class Embedded final : public ControlPlane {
     retention_ = std::make_unique<core::Retention>(*objects_, *controller_threads_);
     host_->add(core::garbage_collector(*objects_));
     host_->add(core::namespace_controller(*objects_));
+    for (core::Controller& controller : workloads::make_controllers()) host_->add(std::move(controller));
+    host_->add(scheduling::make_controller());
+    MK_TRY(node_, node::Node::open({.data = layout_.root,
+                                    .pods = layout_.pods,
+                                    .binaries = layout_.binaries,
+                                    .visible = {layout_.environments}},
+                                   *reader_));
+    for (core::Controller& controller : node_->controllers()) host_->add(std::move(controller));
+    return node_->adopt(*host_);
   }
 
   Result<void> listen() {
@@ -132,13 +148,14 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<tracking::Tracking> tracking_;
   std::unique_ptr<registry::Module> registry_;
   std::unique_ptr<core::Objects> objects_;
-  std::unique_ptr<api::kubernetes::Api> kubernetes_;
   std::unique_ptr<os::Executor> controller_threads_;
   std::unique_ptr<core::EventRecorder> events_;
   std::unique_ptr<core::StoreReader> reader_;
   std::unique_ptr<core::StoreWriter> writer_;
   std::unique_ptr<core::ControllerHost> host_;
+  std::unique_ptr<node::Node> node_;
   std::unique_ptr<core::Retention> retention_;
+  std::unique_ptr<api::kubernetes::Api> kubernetes_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<net::Server> server_;
 };

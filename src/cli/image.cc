@@ -1,4 +1,6 @@
 // modelkit image map NAME PATH|env: says what an image name stands for on this machine.
+#include <filesystem>
+
 #include "base/encoding.h"
 #include "base/format.h"
 #include "cli/connection.h"
@@ -26,22 +28,24 @@ std::string object_name(std::string_view image) {
 Result<int> map(const Connection& connection, const kinds::Kind& kind, const std::string& image, const std::string& target) {
   const std::string name = object_name(image);
   if (name.empty()) return fail(Code::kInvalidArgument, "usage", fmt::format("\"{}\" is no image name", image));
-  Json spec = Json::object({{"image", image}});
+  Json spec = Json::object({{"name", image}});
   if (target == "env")
-    spec["environment"] = "python";
+    spec["environment"] = Json::object({{"name", "machine"}});
   else
-    spec["path"] = target;
+    spec["path"] = std::filesystem::absolute(target).lexically_normal().string();  // the server has another folder
   const Json object = Json::object({{"apiVersion", kind.api_version(kind.versions[0])},
                                     {"kind", kind.kind},
                                     {"metadata", Json::object({{"name", name}})},
                                     {"spec", std::move(spec)}});
   const auto before = connection.json(net::Method::kGet, object_path(kind, "", name));
   if (before) {
-    MK_OK(connection.json(net::Method::kPatch, object_path(kind, "", name), &object, "application/merge-patch+json"));
+    Json patch = object;  // what it stood for before goes
+    patch["spec"][target == "env" ? "path" : "environment"] = nullptr;
+    MK_OK(connection.json(net::Method::kPatch, object_path(kind, "", name), &patch, "application/merge-patch+json"));
   } else {
     MK_OK(connection.json(net::Method::kPost, object_path(kind, "", ""), &object));
   }
-  fmt::print("{} now stands for {}\n", image, target == "env" ? "Debian's Python" : target);
+  fmt::print("{} now stands for {}\n", image, target == "env" ? "this machine's own programs" : target);
   return kOk;
 }
 
@@ -54,8 +58,8 @@ Result<int> run(const Arguments& arguments) {
     MK_TRY(const Json list, connection.json(net::Method::kGet, object_path(*kind, "", "")));
     std::vector<std::vector<std::string>> rows = {{"IMAGE", "STANDS FOR"}, {"modelkit/model-server", "this program"}};
     for (const Json& item : list["items"].items())
-      rows.push_back({std::string(item.at({"spec", "image"}).text()),
-                      std::string(item.at({"spec", "path"}).text(item.at({"spec", "environment"}).text()))});
+      rows.push_back({std::string(item.at({"spec", "name"}).text()),
+                      std::string(item.at({"spec", "path"}).text(item.at({"spec", "environment", "name"}).text()))});
     fmt::print("{}", align(rows));
     return kOk;
   }

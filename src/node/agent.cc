@@ -12,13 +12,13 @@ namespace {
 constexpr int kPassesMax = 16;  // plan and act until nothing is left to do; a Pod settles in two or three
 }  // namespace
 
-Agent::Agent(AgentSettings settings, PodRecords records, os::Processes& processes, ProbeRunner& probes,
-             os::Executor& executor)
+Agent::Agent(AgentSettings settings, PodRecords records, os::Processes& processes,
+             std::shared_ptr<ProbeRunner> probes, std::shared_ptr<os::Executor> executor)
     : settings_(std::move(settings)),
       records_(std::move(records)),
       processes_(processes),
-      probes_(probes),
-      executor_(executor),
+      probes_(std::move(probes)),
+      executor_(std::move(executor)),
       hidden_(private_root(settings_.data)),
       waker_(std::make_shared<Waker>()) {}
 
@@ -57,6 +57,21 @@ void Agent::wake_all() {
     for (const auto& [uid, live] : pods_) keys.push_back(live->key());
   }
   for (const store::Key& key : keys) (*waker_)(key);
+}
+
+void Agent::stop_everything(Duration limit) {
+  std::vector<std::string> folders;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [uid, live] : pods_)
+      for (const auto& [name, container] : live->record.containers)
+        if (container.life >= 0) folders.push_back(records_.run_folder(uid, name, container.life));
+  }
+  for (const std::string& folder : folders)
+    if (processes_.look(folder).running()) (void)processes_.stop(folder, limit);
+  const Duration until = executor_->clock().monotonic() + limit + kStopPatience;
+  for (const std::string& folder : folders)
+    (void)processes_.wait(folder, until - executor_->clock().monotonic());
 }
 
 core::Controller Agent::controller() {
@@ -113,7 +128,7 @@ Result<core::Again> Agent::reconcile(core::World& world, const store::Key& key) 
 // A Pod that is remembered but not declared any more (or its name belongs to another by now).
 core::Again Agent::wind_down_orphan(core::World& world, const PodRef& live) {
   // Right after a start the reader may not have seen everything yet; killing is not undone.
-  const Duration now = executor_.clock().monotonic();
+  const Duration now = executor_->clock().monotonic();
   if (!live->seen_declared) {
     if (!live->missing_since) live->missing_since = now;
     const Duration left = *live->missing_since + kOrphanPatience - now;

@@ -35,8 +35,8 @@ class Agent {
  public:
   static constexpr const char* kControllerName = "node-pods";
 
-  Agent(AgentSettings settings, PodRecords records, os::Processes& processes, ProbeRunner& probes,
-        os::Executor& executor);
+  Agent(AgentSettings settings, PodRecords records, os::Processes& processes,
+        std::shared_ptr<ProbeRunner> probes, std::shared_ptr<os::Executor> executor);
   ~Agent();
 
   // Before the controllers start: finds the Pods of an earlier instance. `wake` is called on any thread when
@@ -45,6 +45,9 @@ class Agent {
   core::Controller controller();
   // After the controllers have started: Pods that are remembered but no longer declared.
   void wake_all();
+  // Ends every process, declared or not, and waits for it: SIGKILL after `limit`. Nothing is written: the
+  // Pods start again with the next instance. Call it when the controllers have stopped.
+  void stop_everything(Duration limit);
   const PodRecords& records() const { return records_; }
 
  private:
@@ -75,8 +78,8 @@ class Agent {
   AgentSettings settings_;
   PodRecords records_;
   os::Processes& processes_;
-  ProbeRunner& probes_;
-  os::Executor& executor_;
+  std::shared_ptr<ProbeRunner> probes_;
+  std::shared_ptr<os::Executor> executor_;
   std::string hidden_;
 
   struct Waker;

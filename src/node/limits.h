@@ -14,10 +14,12 @@ inline constexpr Duration kBackoffForgiven =
     Duration::from_seconds(600);                                // after a life that long: from the start
 inline constexpr Duration kProbeFirst = Duration::from_ms(20);  // until the first success probes come
 inline constexpr int64_t kProbeFirstFactor = 2;                 // quickly, then at their own period
+inline constexpr size_t kThreads = 2;                           // that wait for probes
 inline constexpr size_t kProbeBodyMax = 10u << 10;
 inline constexpr Duration kHeartbeat = Duration::from_seconds(10);
 inline constexpr int kLeaseSeconds = 40;
 inline constexpr Duration kOrphanPatience = Duration::from_seconds(2);  // an adopted Pod that nobody declares
+inline constexpr Duration kStopPatience = Duration::from_seconds(2);    // beyond the grace, when all must end
 inline constexpr uint64_t kLogFileBytes = 10u << 20;
 inline constexpr uint64_t kLogFiles = 5;
 inline constexpr size_t kTerminationMessageMax = 2048;

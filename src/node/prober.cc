@@ -6,19 +6,19 @@ constexpr size_t kFailuresMax = 16;  // untaken; later ones add nothing new
 constexpr std::string_view kNames[] = {"Startup", "Liveness", "Readiness"};
 }  // namespace
 
-Health::Health(const Container& container, ProbeRunner::Target target, ProbeRunner& runner,
-               os::Executor& executor, std::function<void()> changed)
+Health::Health(const Container& container, ProbeRunner::Target target, std::shared_ptr<ProbeRunner> runner,
+               std::shared_ptr<os::Executor> executor, std::function<void()> changed)
     : tracks_{{container.startup, {}}, {container.liveness, {}}, {container.readiness, {}}},
       target_(std::move(target)),
-      runner_(runner),
-      executor_(executor),
+      runner_(std::move(runner)),
+      executor_(std::move(executor)),
       changed_(std::move(changed)) {}
 
 void Health::begin(bool started, bool ready) {
   const bool known[] = {started, true, ready};
   for (size_t which = 0; which < 3; ++which) {
     Track& track = tracks_[which];
-    track.state.counted = executor_.clock().monotonic() + track.probe.delay;
+    track.state.counted = executor_->clock().monotonic() + track.probe.delay;
     if (!track.probe || known[which]) track.state.passed = track.state.ever_passed = true;
   }
   if (!tracks_[kStartup].state.passed)
@@ -33,13 +33,13 @@ void Health::begin_after_startup() {
 }
 
 void Health::schedule(Which which, Duration wait) {
-  executor_.post_after(wait, [weak = weak_from_this(), which] {
+  executor_->post_after(wait, [weak = weak_from_this(), which] {
     if (auto self = weak.lock()) self->attempt(which);
   });
 }
 
 void Health::attempt(Which which) {
-  runner_.run(tracks_[which].probe, target_, [weak = weak_from_this(), which](bool ok, std::string message) {
+  runner_->run(tracks_[which].probe, target_, [weak = weak_from_this(), which](bool ok, std::string message) {
     if (auto self = weak.lock()) self->finish(which, ok, std::move(message));
   });
 }
@@ -51,7 +51,7 @@ void Health::finish(Which which, bool ok, std::string message) {
     std::lock_guard lock(mutex_);
     Track& track = tracks_[which];
     const ProbeState before = track.state;
-    verdict = judge(track.probe, which != kLiveness, track.state, ok, executor_.clock().monotonic());
+    verdict = judge(track.probe, which != kLiveness, track.state, ok, executor_->clock().monotonic());
     if (verdict.report && failures_.size() < kFailuresMax)
       failures_.push_back({kNames[which], std::move(message)});
     changed = before.passed != track.state.passed || before.gave_up != track.state.gave_up || verdict.report;

@@ -33,8 +33,9 @@ class Health : public std::enable_shared_from_this<Health> {
     std::string_view probe;  // "Readiness", "Liveness", "Startup"
     std::string message;
   };
-  Health(const Container& container, ProbeRunner::Target target, ProbeRunner& runner, os::Executor& executor,
-         std::function<void()> changed);
+  // Shares runner and executor, so that a probe's late answer still finds them when the node is being closed.
+  Health(const Container& container, ProbeRunner::Target target, std::shared_ptr<ProbeRunner> runner,
+         std::shared_ptr<os::Executor> executor, std::function<void()> changed);
   // `started` and `ready`: what was known of an adopted life; it holds until a probe says otherwise.
   void begin(bool started = false, bool ready = false);
   bool started() const;
@@ -57,8 +58,8 @@ class Health : public std::enable_shared_from_this<Health> {
   mutable std::mutex mutex_;
   Track tracks_[3];
   ProbeRunner::Target target_;
-  ProbeRunner& runner_;
-  os::Executor& executor_;
+  std::shared_ptr<ProbeRunner> runner_;
+  std::shared_ptr<os::Executor> executor_;
   std::function<void()> changed_;
   std::vector<Failure> failures_;
 };

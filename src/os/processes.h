@@ -56,6 +56,8 @@ class Processes {
   virtual Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) = 0;
   // What is known of a run, whoever started it. Blocks shortly when a start was cut off by our own end.
   virtual ProcessState look(const std::string& folder) = 0;
+  // Blocks until the run has ended, at most `limit`.
+  virtual ProcessState wait(const std::string& folder, Duration limit) = 0;
   // What a run was started with.
   virtual Result<ProcessSpec> spec_of(const std::string& folder) = 0;
   // SIGTERM to its group, SIGKILL after `grace`; returns at once. Asking again may shorten the grace.
@@ -76,6 +78,7 @@ class SimulatedProcesses final : public Processes {
   explicit SimulatedProcesses(const Clock& clock) : clock_(clock) {}
   Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override;
   ProcessState look(const std::string& folder) override;
+  ProcessState wait(const std::string& folder, Duration) override { return look(folder); }
   Result<ProcessSpec> spec_of(const std::string& folder) override;
   Result<void> stop(const std::string& folder, Duration grace) override;
   Result<void> signal(const std::string& folder, int number) override;

@@ -283,6 +283,16 @@ class ShimProcesses final : public Processes {
     return {};
   }
 
+  ProcessState wait(const std::string& folder, Duration limit) override {
+    const Duration until = system_clock().monotonic() + limit;
+    ProcessState state = look(folder);
+    while (state.running() && system_clock().monotonic() < until) {
+      poll(nullptr, 0, kCutOffPauseMs);
+      state = look(folder);
+    }
+    return state;
+  }
+
   Result<ProcessSpec> spec_of(const std::string& folder) override {
     MK_TRY(const std::string text, read_file(folder + "/" + shim::kSpecFile));
     return parse_spec(text);

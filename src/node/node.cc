@@ -1,0 +1,61 @@
+#include "node/node.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/log.h"
+#include "net/client.h"
+#include "node/limits.h"
+#include "node/probe_runner.h"
+#include "node/registration.h"
+
+namespace mk::node {
+
+Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& objects) {
+  auto node = std::unique_ptr<Node>(new Node());
+  MK_TRY(const std::string shim, os::install_shim(settings.binaries));
+  node->machine_ = read_machine(settings.data);
+  node->processes_ = os::make_shim_processes(shim);
+  node->client_ = net::make_client();
+  node->threads_ = os::make_thread_pool(kThreads, "node");
+  node->probes_ = make_probe_runner(*node->client_, *node->processes_, *node->threads_);
+  std::error_code error;
+  AgentSettings agent;
+  agent.node_name = node->machine_.host_name;
+  agent.data = settings.data;
+  agent.visible = std::move(settings.visible);
+  agent.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  agent.own_users = geteuid() == 0;
+  agent.user = geteuid();
+  node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods), *node->processes_,
+                                         node->probes_, node->threads_);
+  node->logs_ = std::make_unique<PodLogs>(objects, node->agent_->records(), node->threads_->clock());
+  return node;
+}
+
+Node::~Node() = default;
+
+std::vector<core::Controller> Node::controllers() {
+  return {registration(machine_, MODELKIT_VERSION), agent_->controller()};
+}
+
+Result<void> Node::adopt(core::ControllerHost& host) {
+  return agent_->adopt([&host](const store::Key& key) { host.wake(Agent::kControllerName, key); });
+}
+
+void Node::begin(core::ControllerHost& host) {
+  host.wake("node", node_key(machine_));
+  agent_->wake_all();
+}
+
+void Node::stop_everything(Duration limit) {
+  agent_->stop_everything(limit);
+}
+
+core::PodIo& Node::pod_io() {
+  return *logs_;
+}
+
+}  // namespace mk::node
