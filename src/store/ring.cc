@@ -13,7 +13,9 @@ struct Ring::Waiter {
   std::mutex taking;               // of cursor; before the ring's mutex
   Version cursor;                  // everything up to here has been taken
   std::atomic<bool> told = false;  // `ready` was called since the last take
-  std::mutex calling;              // held while `ready` runs
+  // Held while `ready` runs. Recursive: what `ready` lets go of may have been the last hold on the watch
+  // itself.
+  std::recursive_mutex calling;
   bool closed = false;
   std::function<void()> ready;
 };

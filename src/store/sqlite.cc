@@ -117,6 +117,16 @@ Result<std::unique_ptr<Connection>> Connection::open(const Place& place, Mode mo
   }
   MK_OK(connection->script(setup));
   if (mode == Mode::kReadWrite) {
+    std::string journal;
+    MK_OK(connection->query("PRAGMA journal_mode", {}, [&](const Row& row) {
+      journal = row.text(0);
+      return false;
+    }));
+    if (journal != "wal") {  // no shared memory there: a network share, most likely
+      return fail(Error{Code::kFailedPrecondition, "no_log",
+                        "the file system of the data folder cannot hold a database",
+                        "choose a data folder on a local disk"});
+    }
     // Replaces SQLite's own checkpoint inside the commit: the writer does it after it has answered.
     sqlite3_wal_hook(
         connection->db_,

@@ -160,6 +160,20 @@ TEST_CASE("watch: the ring is bounded in bytes, and one large event still arrive
   CHECK(texts(*watch) == Texts{"gone"});
 }
 
+TEST_CASE("watch: `ready` may end its own watch") {
+  auto store = *open_store({});
+  int told = 0;
+  std::unique_ptr<Watch> watch;
+  watch = *store->watch({"pods", {}}, store->version(), [&] {
+    ++told;
+    watch.reset();
+  });
+  REQUIRE(store->commit(txn(create(pod("a")))));
+  REQUIRE(store->commit(txn(create(pod("b")))));
+  CHECK(told == 1);
+  CHECK(store->stats().watchers == 0);
+}
+
 TEST_CASE("watch: a watch may outlive its store") {
   auto store = *open_store({});
   auto watch = *store->watch({"pods", {}}, store->version(), nullptr);
