@@ -112,6 +112,24 @@ TEST_CASE("controller: planted bugs are found") {
     }
     CHECK(found > 0);
   }
+  SUBCASE("a controller that forgets to ask again after an error") {
+    size_t found = 0;
+    for (uint64_t seed = 1; seed <= 100 && !found; ++seed) {
+      TestWorld w({.seed = seed, .cluster_like = true});
+      Controller careless = children_controller();
+      careless.related.clear();  // and its own writes do not wake it
+      careless.reconcile = [](core::World& world, const Key& key) -> Result<Again> {
+        (void)keep_children(world, key);
+        return Again::never();
+      };
+      w.add(std::move(careless));
+      w.apply(parent(8));
+      w.run_for(2_s);
+      w.calm(20_s);
+      found += count_children(w) != 8;
+    }
+    CHECK(found > 0);
+  }
   SUBCASE("a controller that trusts its view of its own writes") {
     const auto trusting = [](core::World& world, const Key& key) -> Result<Again> {
       const ObjectRef owner = world.reader.get(key);
