@@ -68,6 +68,7 @@ class Embedded final : public ControlPlane {
   const Endpoints& endpoints() const override { return endpoints_; }
 
   void stop(bool workloads) override {
+    kubernetes_->stop();
     if (server_) server_->drain(Duration::from_seconds(5));
     server_.reset();
     host_->stop();

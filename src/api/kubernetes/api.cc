@@ -221,6 +221,11 @@ Api::Api(Ports ports, const std::vector<kinds::Kind>& kinds)
     : state_(std::make_unique<State>(std::move(ports), kinds)) {}
 Api::~Api() = default;
 
+void Api::stop() {
+  state_->reads.stop();
+  state_->logs.stop();
+}
+
 std::vector<Route> Api::routes() {
   Builder builder(*state_);
   for (const kinds::Kind& kind : state_->kinds)

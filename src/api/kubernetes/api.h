@@ -24,6 +24,8 @@ class Api {
   ~Api();
   // /api, /apis, /openapi. GET /version is shared with MLflow: see version_reply().
   std::vector<Route> routes();
+  // Ends watches and followed logs, so that a server that drains need not wait for them.
+  void stop();
 
   struct State;
 

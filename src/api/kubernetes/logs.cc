@@ -73,6 +73,10 @@ struct PodLogs::State {
 PodLogs::PodLogs(core::Objects& objects, core::PodIo* pods)
     : objects_(objects), pods_(pods), state_(std::make_shared<State>()) {}
 PodLogs::~PodLogs() {
+  stop();
+}
+
+void PodLogs::stop() {
   state_->stopping = true;
 }
 

@@ -17,6 +17,7 @@ class PodLogs {
  public:
   PodLogs(core::Objects& objects, core::PodIo* pods);
   ~PodLogs();
+  void stop();  // ends what is followed
   // Called on an I/O thread.
   void answer(const Target& target, const Place& place, const net::Request& request, net::Reply reply);
 

@@ -18,6 +18,8 @@ class Reads {
   void collection(const Target& target, std::optional<std::string> space, const net::Request& request,
                   const Caller& caller, net::Reply reply);
 
+  void stop() { watches_.stop(); }
+
   struct Asked;  // a list request, understood
 
  private:

@@ -1,5 +1,7 @@
 #include "api/kubernetes/reviews.h"
 
+#include <algorithm>
+
 #include "api/kubernetes/media.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
@@ -28,7 +30,9 @@ net::Response review_self(const net::Request& request, const Caller& caller) {
   return answer(request, "SelfSubjectReview", "authentication.k8s.io/v1", [&](const Json&) {
     Json groups = Json::array();
     for (const std::string& group : caller.identity.groups) groups.push_back(group);
-    groups.push_back("system:authenticated");
+    const auto& known = caller.identity.groups;
+    if (std::ranges::find(known, "system:authenticated") == known.end())
+      groups.push_back("system:authenticated");
     return Json::object(
         {{"userInfo", Json::object({{"username", caller.identity.user}, {"groups", std::move(groups)}})}});
   });

@@ -20,6 +20,8 @@ std::string selector_text(const Json& selector) {
 
 // What the client wants to be true of the object, out of the Scale it sent.
 Result<void> take_over(Json& object, const Json& scale) {
+  // Go clients leave a zero out, so a spec without replicas means 0; a Scale without a spec means nothing.
+  if (!scale["spec"].is_object()) return invalid("the Scale has no spec that is an object");
   const Json& replicas = scale.at({"spec", "replicas"});
   if (!replicas.is_null() && !replicas.is_int())
     return fail(

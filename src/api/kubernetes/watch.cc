@@ -28,7 +28,7 @@ struct Watches::State {
   os::Executor& executor;
   std::mutex mutex;
   std::set<std::shared_ptr<Session>> sessions;
-  bool ticking = false;
+  bool ticking = false, stopped = false;
 };
 
 // One watch. `pump` and `tick` run on the executor under the session's mutex; everything else only wakes
@@ -209,9 +209,14 @@ Watches::Watches(store::Store& store, os::Executor& executor)
     : state_(std::make_shared<State>(store, executor)) {}
 
 Watches::~Watches() {
+  stop();
+}
+
+void Watches::stop() {
   std::set<std::shared_ptr<Session>> sessions;
   {
     const std::lock_guard lock(state_->mutex);
+    state_->stopped = true;
     sessions = state_->sessions;
   }
   for (const auto& session : sessions) session->stop();
@@ -240,6 +245,8 @@ void Watches::start(Wish wish, net::Reply reply) {
   bool start_ticking = false;
   {
     const std::lock_guard lock(state_->mutex);
+    if (state_->stopped)
+      return reply.send(refuse(Error{Code::kUnavailable, "stopping", "this server is stopping"}));
     state_->sessions.insert(session);
     start_ticking = !std::exchange(state_->ticking, true);
   }

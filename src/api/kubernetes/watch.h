@@ -27,6 +27,7 @@ class Watches {
     Duration timeout;
   };
   void start(Wish wish, net::Reply reply);
+  void stop();  // ends all of them and takes no more: before the server drains
   size_t count() const;
 
  private:

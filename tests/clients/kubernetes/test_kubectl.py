@@ -1,0 +1,267 @@
+"""What people do with kubectl, by the unmodified kubectl 1.37."""
+import json
+import queue
+import re
+import threading
+import time
+
+import pytest
+from objects import config_map, deployment, inference_service
+
+
+def lines_of(process):
+    """The process's output as a queue of lines, so that a test never waits for ever."""
+    lines = queue.Queue()
+
+    def read():
+        for line in process.stdout:
+            lines.put(line.rstrip())
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def test_says_what_it_is(kubectl):
+    assert "Server Version: v1.36" in kubectl("version")
+    versions = kubectl("api-versions").split()
+    assert {"v1", "apps/v1", "coordination.k8s.io/v1", "serving.kserve.io/v1beta1"} <= set(versions)
+    resources = kubectl("api-resources", "--no-headers")
+    for word in ("namespaces", "configmaps", "secrets", "pods", "deployments", "replicasets", "services", "events",
+                 "nodes", "leases", "inferenceservices", "images"):
+        assert re.search(rf"^{word}\s", resources, re.M), word
+    assert "is running at" in kubectl("cluster-info")
+    assert kubectl("get", "--raw", "/readyz") == "ok"
+
+
+def test_explains_fields(kubectl):
+    assert "KIND:       Deployment" in kubectl("explain", "deployments.spec.template.spec.containers")
+    assert "storageUri" in kubectl("explain", "isvc.spec.predictor.model")
+    assert "does not exist" in kubectl.refused("explain", "pods.spec.nothing")
+
+
+@pytest.mark.parametrize("make,edit", [
+    (config_map, lambda o: o.update(data={"a": "2"})),
+    (deployment, lambda o: o["spec"]["template"]["spec"]["containers"][0].update(image="nginx:2")),
+    (inference_service, lambda o: o["spec"]["predictor"]["model"].update(storageUri="models:/wine/2")),
+], ids=["configmap", "deployment", "isvc"])
+def test_apply(kubectl, space, make, edit):
+    wanted = make("web", space)
+    assert "created (server dry run)" in kubectl.apply(wanted, dry_run="server")
+    assert "not found" in kubectl.refused("get", wanted["kind"], "web", "-n", space)
+    assert kubectl.apply(wanted).strip().endswith("/web created")
+    assert kubectl.apply(wanted).strip().endswith("/web unchanged")
+    before = kubectl.json("get", wanted["kind"], "web", "-n", space)
+    edit(wanted)
+    assert "configured (server dry run)" in kubectl.apply(wanted, dry_run="server")
+    assert kubectl.json("get", wanted["kind"], "web", "-n", space)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    code, difference, _ = kubectl.run("diff", "-f", "-", input=json.dumps(wanted))
+    assert code == 1 and "\n+" in difference
+    assert kubectl.apply(wanted).strip().endswith("/web configured")
+    assert kubectl.apply(wanted).strip().endswith("/web unchanged")
+    after = kubectl.json("get", wanted["kind"], "web", "-n", space)
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after.get("spec", after.get("data")) != before.get("spec", before.get("data"))
+
+
+def test_apply_removes_what_the_file_no_longer_has(kubectl, space):
+    wanted = deployment("web", space)
+    container = wanted["spec"]["template"]["spec"]["containers"][0]
+    container["env"].append({"name": "B", "value": "2"})
+    kubectl.apply(wanted)
+    kubectl("set", "env", "deploy/web", "-n", space, "C=3")  # somebody else's change stays
+    container["env"] = [{"name": "B", "value": "4"}]
+    kubectl.apply(wanted)
+    env = kubectl.json("get", "deploy", "web", "-n", space)["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert sorted((e["name"], e["value"]) for e in env) == [("B", "4"), ("C", "3")]
+
+
+def test_get_in_every_form(kubectl, space):
+    kubectl.apply(deployment("web", space), config_map("a", space, x="1"), config_map("b", space))
+    kubectl("label", "cm", "a", "-n", space, "tier=front")
+    assert re.match(r"NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +0/2 ", kubectl("get", "deploy", "-n", space))
+    assert "nginx:1" in kubectl("get", "deploy", "-n", space, "-o", "wide")
+    assert kubectl("get", "cm", "-n", space, "-o", "name").split() == ["configmap/a", "configmap/b"]
+    assert "x: \"1\"" in kubectl("get", "cm", "a", "-n", space, "-o", "yaml")
+    assert len(kubectl.json("get", "cm", "-n", space)["items"]) == 2
+    assert re.search(rf"^{space} +a +1 ", kubectl("get", "cm", "-A"), re.M)
+    for selector, names in {"tier=front": ["a"], "tier!=front": ["b"], "tier in (front,back)": ["a"], "!tier": ["b"]}.items():
+        assert kubectl("get", "cm", "-n", space, "-l", selector, "-o", "name").split() == [f"configmap/{n}" for n in names]
+    by_field = ("get", "cm", "-n", space, "--field-selector")
+    assert kubectl(*by_field, "metadata.name=b", "-o", "name").split() == ["configmap/b"]
+    assert "field label not supported" in kubectl.refused(*by_field, "data.x=1")
+    assert "parse" in kubectl.refused("get", "cm", "-n", space, "-l", "a b c")
+    assert "front" in kubectl("get", "cm", "-n", space, "-L", "tier", "--sort-by=.metadata.name", "--show-labels")
+    assert kubectl("get", "deploy", "web", "-n", space, "-o", "jsonpath={.spec.replicas}") == "2"
+    assert "not found" in kubectl.refused("get", "cm", "missing", "-n", space)
+    assert kubectl("get", "cm", "missing", "-n", space, "--ignore-not-found") == ""
+    assert "the server doesn't have a resource type" in kubectl.refused("get", "unicorns")
+
+
+def test_long_lists_come_in_pages(kubectl, space, raw):
+    kubectl.apply(*(config_map(f"c{i:02}", space) for i in range(25)))
+    assert len(kubectl("get", "cm", "-n", space, "--no-headers", "--chunk-size=4").splitlines()) == 25
+    path = f"/api/v1/namespaces/{space}/configmaps?limit=10"
+    _, first, _ = raw("GET", path)
+    assert len(first["items"]) == 10 and first["metadata"]["remainingItemCount"] == 15
+    _, second, _ = raw("GET", path + "&continue=" + first["metadata"]["continue"])
+    assert second["items"][0]["metadata"]["name"] == "c10"
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+def test_get_watch_prints_each_change(kubectl, space):
+    kubectl.apply(config_map("before", space))
+    watching = kubectl.start("get", "cm", "-n", space, "-w", "--output-watch-events")
+    lines = lines_of(watching)
+    try:
+        assert lines.get(timeout=10).split()[:2] == ["EVENT", "NAME"]
+        assert lines.get(timeout=10).split()[:2] == ["ADDED", "before"]
+        kubectl.apply(config_map("after", space))
+        assert lines.get(timeout=10).split()[:3] == ["ADDED", "after", "0"]
+        kubectl.apply(config_map("after", space, x="1"))
+        assert lines.get(timeout=10).split()[:3] == ["MODIFIED", "after", "1"]
+        kubectl("delete", "cm", "after", "-n", space)
+        assert lines.get(timeout=10).split()[:2] == ["DELETED", "after"]
+    finally:
+        watching.kill()
+        watching.wait()
+
+
+def test_wait(kubectl, space):
+    kubectl.apply(inference_service("m", space), config_map("c", space, x="1"))
+    assert "timed out" in kubectl.refused("wait", "--for=condition=NeverSuch", "isvc/m", "-n", space, "--timeout=1s")
+    waiting = kubectl.start("wait", "--for=condition=Tested", "isvc/m", "-n", space, "--timeout=20s")
+    time.sleep(0.3)
+    status = {"status": {"conditions": [{"type": "Tested", "status": "True"}]}}
+    kubectl("patch", "isvc", "m", "-n", space, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    assert waiting.wait(timeout=20) == 0, waiting.stdout.read()
+    assert "met" in waiting.stdout.read()
+    kubectl("wait", "--for=jsonpath={.data.x}=1", "cm/c", "-n", space, "--timeout=5s")
+    gone = kubectl.start("wait", "--for=delete", "cm/c", "-n", space, "--timeout=20s")
+    time.sleep(0.3)
+    kubectl("delete", "cm", "c", "-n", space)
+    assert gone.wait(timeout=20) == 0, gone.stdout.read()
+
+
+def test_delete_waits_for_finalizers(kubectl, space):
+    held = config_map("held", space)
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    kubectl.apply(held, config_map("free", space))
+    assert "deleted" in kubectl("delete", "cm", "free", "-n", space)
+    deleting = kubectl.start("delete", "cm", "held", "-n", space, "--timeout=20s")
+    time.sleep(0.5)
+    assert deleting.poll() is None
+    assert kubectl.json("get", "cm", "held", "-n", space)["metadata"]["deletionTimestamp"]
+    kubectl("patch", "cm", "held", "-n", space, "--type=json", "-p", '[{"op":"remove","path":"/metadata/finalizers"}]')
+    assert deleting.wait(timeout=20) == 0, deleting.stdout.read()
+    kubectl.apply(config_map("x", space), config_map("y", space))
+    assert kubectl("delete", "cm", "--all", "-n", space).count("deleted") == 2
+
+
+def test_create_sends_protobuf(kubectl, space):
+    kubectl("create", "configmap", "c", "-n", space, "--from-literal=colour=blue")
+    kubectl("create", "secret", "generic", "s", "-n", space, "--from-literal=user=ann")
+    kubectl("create", "deployment", "d", "-n", space, "--image=nginx:1", "--replicas=0", "--port=80")
+    kubectl("create", "service", "clusterip", "svc", "-n", space, "--tcp=80:8080")
+    kubectl("create", "serviceaccount", "bot", "-n", space)
+    assert "already exists" in kubectl.refused("create", "configmap", "c", "-n", space)
+    assert kubectl.json("get", "cm", "c", "-n", space)["data"] == {"colour": "blue"}
+    assert kubectl.json("get", "secret", "s", "-n", space)["data"] == {"user": "YW5u"}
+    made = kubectl.json("get", "deploy", "d", "-n", space)["spec"]
+    assert made["replicas"] == 0 and made["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] == 80
+    assert kubectl.json("get", "svc", "svc", "-n", space)["spec"]["ports"][0]["targetPort"] == 8080
+    assert "not found" in kubectl.refused("create", "configmap", "c", "-n", "no-such-namespace")
+
+
+def test_changes_by_every_verb(kubectl, space, tmp_path):
+    kubectl.apply(deployment("web", space))
+    at = ("deploy", "web", "-n", space)
+    kubectl("label", *at, "a=1")
+    kubectl("annotate", *at, "note=hello")
+    kubectl("label", *at, "a-")
+    kubectl("patch", *at, "-p", '{"spec":{"template":{"spec":{"containers":[{"name":"web","tty":true}]}}}}')
+    kubectl("patch", *at, "--type=merge", "-p", '{"spec":{"minReadySeconds":3}}')
+    kubectl("patch", *at, "--type=json", "-p", '[{"op":"replace","path":"/spec/replicas","value":5}]')
+    kubectl("set", "image", *at, "web=nginx:7")
+    found = kubectl.json("get", *at)
+    assert found["metadata"]["annotations"]["note"] == "hello" and "a" not in found["metadata"]["labels"]
+    spec = found["spec"]
+    assert (spec["minReadySeconds"], spec["replicas"]) == (3, 5)
+    container = spec["template"]["spec"]["containers"][0]
+    assert (container["tty"], container["image"], container["env"][0]["name"]) == (True, "nginx:7", "A")
+    assert "scaled" in kubectl("scale", *at, "--replicas=1")
+    assert "expected replicas" in kubectl.refused("scale", *at, "--replicas=2", "--current-replicas=9").lower()
+    assert kubectl.json("get", *at)["spec"]["replicas"] == 1
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "s/minReadySeconds: 3/minReadySeconds: 4/" "$1"\n')
+    editor.chmod(0o755)
+    kubectl("edit", *at, env={"KUBE_EDITOR": str(editor)})
+    changed = kubectl.json("get", *at)
+    assert changed["spec"]["minReadySeconds"] == 4
+    stale = dict(changed, metadata=dict(changed["metadata"], resourceVersion="1"))
+    assert "Conflict" in kubectl.refused("replace", "-f", "-", input=json.dumps(stale))
+    changed["metadata"].pop("resourceVersion")
+    changed["spec"]["replicas"] = 0
+    assert "replaced" in kubectl("replace", "-f", "-", input=json.dumps(changed))
+
+
+def test_rollout_status(kubectl, space):
+    wanted = deployment("web", space, replicas=1)
+    kubectl.apply(wanted)
+    generation = kubectl.json("get", "deploy", "web", "-n", space)["metadata"]["generation"]
+    status = {"status": {"observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+                         "availableReplicas": 1}}
+    kubectl("patch", "deploy", "web", "-n", space, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    assert "successfully rolled out" in kubectl("rollout", "status", "deploy/web", "-n", space, "--timeout=10s")
+
+
+def test_describe_shows_events(kubectl, space):
+    kubectl.apply(inference_service("m", space), deployment("web", space))
+    uid = kubectl.json("get", "deploy", "web", "-n", space)["metadata"]["uid"]
+    kubectl.apply({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "web.1", "namespace": space},
+                   "involvedObject": {"kind": "Deployment", "name": "web", "namespace": space, "uid": uid,
+                                      "apiVersion": "apps/v1"},
+                   "type": "Warning", "reason": "Tested", "message": "one clear sentence", "count": 2,
+                   "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"})
+    text = kubectl("describe", "deploy", "web", "-n", space)
+    assert re.search(r"Warning +Tested .*one clear sentence", text), text
+    assert "models:/wine@champion" in kubectl("describe", "isvc", "m", "-n", space)
+    assert "Name:         default" in kubectl("describe", "ns", "default")
+    assert "Tested" in kubectl("get", "events", "-n", space)
+    assert "Tested" in kubectl("events", "-n", space)
+
+
+def test_who_am_i(kubectl):
+    assert kubectl("auth", "can-i", "create", "pods").strip() == "yes"
+    assert re.search(r"Username +owner", kubectl("auth", "whoami"))
+    assert "*.*" in kubectl("auth", "can-i", "--list")
+
+
+def test_refusals_name_the_field(kubectl, space):
+    bad = deployment("web", space)
+    bad["spec"]["replicas"] = "many"
+    error = kubectl.refused("apply", "-f", "-", input=json.dumps(bad))
+    assert "spec.replicas" in error
+    unknown = deployment("web", space)
+    unknown["spec"]["repliccas"] = 1
+    error = kubectl.refused("apply", "-f", "-", input=json.dumps(unknown))
+    assert 'unknown field "spec.repliccas"' in error
+    assert "unknown field" in kubectl.run("apply", "--validate=warn", "-f", "-", input=json.dumps(unknown))[2]
+    several = deployment("web2", space)
+    several["spec"]["replicas"] = -1
+    several["spec"]["template"]["spec"]["containers"][0].pop("image")
+    several["spec"]["selector"]["matchLabels"] = {"app": "other"}
+    error = kubectl.refused("apply", "-f", "-", input=json.dumps(several))
+    assert "* spec.replicas" in error or "spec.replicas" in error
+    assert "server-side apply is not supported yet" in kubectl.refused(
+        "apply", "--server-side", "-f", "-", input=json.dumps(config_map("c", space))).lower()
+    assert "does not match" in kubectl.refused("apply", "-n", "default", "-f", "-", input=json.dumps(config_map("c", space)))
+    kubectl.apply(config_map("c", space))
+
+
+def test_namespace_goes_with_what_is_in_it(kubectl):
+    kubectl("create", "namespace", "short-lived")
+    kubectl.apply(config_map("c", "short-lived"), deployment("web", "short-lived", replicas=0))
+    assert "deleted" in kubectl("delete", "namespace", "short-lived", "--timeout=20s")
+    assert "not found" in kubectl.refused("get", "cm", "c", "-n", "short-lived")
+    assert "forbidden" in kubectl.refused("delete", "namespace", "default").lower()
