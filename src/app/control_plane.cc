@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 
 #include "api/kubernetes/api.h"
@@ -12,6 +13,7 @@
 #include "api/mlflow/registry_routes.h"
 #include "api/mlflow/tracking_routes.h"
 #include "api/router.h"
+#include "app/gateway_process.h"
 #include "app/layout.h"
 #include "app/routes.h"
 #include "base/format.h"
@@ -33,6 +35,7 @@
 #include "node/node.h"
 #include "os/executor.h"
 #include "os/files.h"
+#include "os/processes.h"
 #include "os/random.h"
 #include "store/store.h"
 
@@ -50,6 +53,7 @@ class Embedded final : public ControlPlane {
 
   Result<void> build() {
     MK_OK(make_layout(layout_));
+    MK_OK(start_gateway());
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
     MK_OK(build_mlflow());
@@ -62,12 +66,14 @@ class Embedded final : public ControlPlane {
     host_->start();
     node_->begin(*host_);
     retention_->start();
+    MK_OK(join_gateway());
     return publish_endpoints();
   }
 
   const Endpoints& endpoints() const override { return endpoints_; }
 
   void stop(bool workloads) override {
+    if (workloads && gateway_) gateway_->stop();
     kubernetes_->stop();
     if (server_) server_->drain(Duration::from_seconds(5));
     server_.reset();
@@ -132,6 +138,27 @@ class Embedded final : public ControlPlane {
     return {};
   }
 
+  // It comes up beside us: only at the end is it waited for.
+  Result<void> start_gateway() {
+    if (!settings_.gateway) return {};
+    gateway_threads_ = os::make_thread_pool(1, "gateway-watch");
+    MK_TRY(const std::string shim, os::install_shim(layout_.binaries));
+    gateway_processes_ = os::make_shim_processes(shim);
+    GatewayWish wish{.folder = layout_.gateway,
+                     .program = std::filesystem::read_symlink("/proc/self/exe").string(),
+                     .address = settings_.listen,
+                     .port = settings_.data_port};
+    gateway_ = std::make_unique<GatewayProcess>(std::move(wish), *gateway_processes_, *gateway_threads_);
+    return gateway_->start();
+  }
+
+  Result<void> join_gateway() {
+    if (!gateway_) return {};
+    MK_TRY(const uint16_t port, gateway_->wait_ready(Duration::from_seconds(10)));
+    endpoints_.data = fmt::format("http://{}:{}", settings_.listen, port);
+    return {};
+  }
+
   Result<void> publish_endpoints() {
     const Json text = Json::object({{"http", endpoints_.http},
                                     {"data", endpoints_.data.empty() ? Json() : Json(endpoints_.data)},
@@ -143,6 +170,9 @@ class Embedded final : public ControlPlane {
   Settings settings_;
   Layout layout_;
   Endpoints endpoints_;
+  std::unique_ptr<os::Executor> gateway_threads_;
+  std::unique_ptr<os::Processes> gateway_processes_;  // its own: on_exit has one listener
+  std::unique_ptr<GatewayProcess> gateway_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<os::Executor> workers_;
   std::unique_ptr<blob::Blobs> blobs_;

@@ -13,6 +13,7 @@ int main(int count, char** words) {
       cli::describe_verb(), cli::logs_verb(),   cli::delete_verb(),  cli::image_verb(),        cli::version_verb(),
       cli::environment_verb(),
       cli::model_server_verb(),
+      cli::gateway_verb(),
   };
   return cli::run_program(verbs, {words + 1, words + count});
 }

@@ -9,6 +9,7 @@ Verb delete_verb();    // delete.cc
 Verb deploy_verb();    // deploy.cc
 Verb describe_verb();  // describe.cc
 Verb environment_verb();  // environment.cc
+Verb gateway_verb();   // gateway.cc
 Verb get_verb();       // get.cc
 Verb image_verb();     // image.cc
 Verb logs_verb();      // logs.cc

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "base/format.h"
@@ -18,6 +17,7 @@
 #include "dataplane/gateway/limits.h"
 #include "dataplane/gateway/proxy.h"
 #include "net/server.h"
+#include "os/files.h"
 
 namespace mk::gateway {
 
@@ -133,18 +133,34 @@ class FolderWatch {
   bool watching_ = false;
 };
 
-bool write_listening(const GatewayOptions& options, uint16_t port) {
-  const std::string path = options.folder + "/listening.json";
-  const std::string temporary = path + ".tmp";
-  const std::string text =
-      Json::object({{"port", int{port}}, {"pid", static_cast<int64_t>(::getpid())}}).dump() + "\n";
-  FILE* file = std::fopen(temporary.c_str(), "we");
-  if (file == nullptr) return false;
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  return std::fclose(file) == 0 && written && std::rename(temporary.c_str(), path.c_str()) == 0;
+bool write_listening(const std::string& folder, const Listening& what) {
+  const Json json = Json::object({{"address", what.address},
+                                  {"port", int{what.port}},
+                                  {"pid", what.pid},
+                                  {"version", what.version},
+                                  {"error", what.error}});
+  return os::write_file(fmt::format("{}/{}", folder, kListeningFile), json.dump() + "\n").has_value();
+}
+
+int cannot_start(const std::string& folder, const Error& error) {
+  log::error("the gateway cannot start", {{"error", error.sentence()}});
+  write_listening(folder, {.error = error.sentence()});
+  return 1;
 }
 
 }  // namespace
+
+Result<Listening> read_listening(const std::string& folder) {
+  const std::string path = fmt::format("{}/{}", folder, kListeningFile);
+  if (!os::exists(path)) return fail(Code::kNotFound, "not_listening", "the gateway has not started yet");
+  MK_TRY(const std::string text, os::read_file(path, 64 << 10));
+  MK_TRY(const Json json, Json::parse(text));
+  return Listening{.address = std::string(json["address"].text()),
+                   .port = static_cast<uint16_t>(json["port"].integer()),
+                   .pid = json["pid"].integer(),
+                   .version = std::string(json["version"].text()),
+                   .error = std::string(json["error"].text())};
+}
 
 int run_gateway(const GatewayOptions& options) {
   // Before any thread starts, so that all of them leave these signals to the descriptor.
@@ -163,13 +179,13 @@ int run_gateway(const GatewayOptions& options) {
     return 1;
   }
   auto gateway = Gateway::start(options);
-  if (!gateway) {
-    log::error("the gateway cannot start", {{"error", gateway.error().sentence()}});
-    return 1;
-  }
-  if (!write_listening(options, (*gateway)->port())) {
-    log::error("the gateway cannot write to its folder", {{"folder", options.folder}});
-    return 1;
+  if (!gateway) return cannot_start(options.folder, gateway.error());
+  if (!write_listening(options.folder, {.address = options.address,
+                                        .port = (*gateway)->port(),
+                                        .pid = ::getpid(),
+                                        .version = MODELKIT_VERSION})) {
+    return cannot_start(options.folder,
+                        {Code::kUnavailable, "folder", "the gateway cannot write to its folder"});
   }
   log::info("gateway listening", {{"address", options.address},
                                   {"port", int{(*gateway)->port()}},

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -36,8 +37,20 @@ class Gateway {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs until SIGTERM or SIGINT, drains, and returns the exit status. Follows routes.json by inotify. Writes
-// "FOLDER/listening.json" ({"port": N, "pid": N}) once it answers.
+// Runs until SIGTERM or SIGINT, drains, and returns the exit status. Follows routes.json by inotify. Once it
+// answers, or knows that it never will, it writes kListeningFile into the folder for whoever started it.
 int run_gateway(const GatewayOptions& options);
+
+constexpr std::string_view kListeningFile = "listening.json";
+
+// What that file says.
+struct Listening {
+  std::string address;
+  uint16_t port = 0;
+  int64_t pid = 0;
+  std::string version;  // of the program
+  std::string error;    // one sentence when it could not start; the rest is then unset
+};
+Result<Listening> read_listening(const std::string& folder);  // kNotFound when there is none
 
 }  // namespace mk::gateway
