@@ -49,17 +49,18 @@ void Uploads::take(const blob::Path& path, uint64_t bytes_expected, net::Body bo
     return upload->refuse({Code::kUnavailable, "busy", fmt::format("{} uploads are running already", before),
                            "try again soon"});
   }
-  executor_.post([upload, path, bytes_expected, &blobs = blobs_, &executor = executor_] {
-    auto file = blobs.create(path);
+  executor_.post([upload, path, bytes_expected, &artifacts = artifacts_, &executor = executor_] {
+    auto file = artifacts.blobs().create(path);
     if (!file) return upload->refuse(file.error());
     upload->file = std::move(*file);
     if (auto fits = check_space(upload->file->fd(), bytes_expected); !fits)
       return upload->refuse(fits.error());
-    upload->body.into_file(upload->file->fd(), [upload, &executor](Result<uint64_t> taken) {
+    upload->body.into_file(upload->file->fd(), [upload, path, &artifacts, &executor](Result<uint64_t> taken) {
       if (!taken) return upload->refuse(taken.error());
-      executor.post([upload] {
+      executor.post([upload, path, &artifacts] {
         if (auto done = upload->file->commit(); !done) return upload->refuse(done.error());
         upload->reply.send(ok());
+        artifacts.file_changed(path);
       });
     });
   });

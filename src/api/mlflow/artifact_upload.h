@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "blob/blob.h"
+#include "modules/registry/artifacts.h"
 #include "net/server.h"
 #include "os/executor.h"
 
@@ -14,7 +15,8 @@ namespace mk::api::mlflow {
 
 class Uploads {
  public:
-  Uploads(blob::Blobs& blobs, os::Executor& executor) : blobs_(blobs), executor_(executor) {}
+  Uploads(const registry::Artifacts& artifacts, os::Executor& executor)
+      : artifacts_(artifacts), executor_(executor) {}
 
   // Returns at once; answers `{}` or MLflow's error form. `bytes_expected` is the Content-Length, 0 when
   // unknown.
@@ -22,7 +24,7 @@ class Uploads {
 
  private:
   struct Upload;
-  blob::Blobs& blobs_;
+  const registry::Artifacts& artifacts_;
   os::Executor& executor_;
   // Shared with the uploads under way, which may outlive this object for as long as their connections do.
   std::shared_ptr<std::atomic<size_t>> running_ = std::make_shared<std::atomic<size_t>>(0);

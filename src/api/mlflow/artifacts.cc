@@ -161,6 +161,7 @@ Result<std::string> remove(const Artifacts& artifacts, const net::Request& reque
   MK_TRY(const Path path, Path::parse(request.params[0]));
   if (path.is_root()) return invalid("the path of what to delete is missing");
   MK_OK(artifacts.blobs().remove(path));
+  artifacts.file_changed(path);
   return "{}";
 }
 
@@ -176,7 +177,7 @@ Call unsupported(std::string_view what) {
 }  // namespace
 
 std::vector<Route> artifact_routes(const Artifacts& artifacts, os::Executor& executor) {
-  auto uploads = std::make_shared<Uploads>(artifacts.blobs(), executor);
+  auto uploads = std::make_shared<Uploads>(artifacts, executor);
   auto call = [&artifacts](Result<std::string> (*f)(const Artifacts&, const Arguments&)) {
     return whole([&artifacts, f](const Arguments& args, const net::Request&, const Caller&) {
       return f(artifacts, args);

@@ -30,6 +30,9 @@ class Artifacts {
   // files: since MLflow 3 they are no longer in the run's own folder.
   Result<blob::Path> locate(std::string_view location) const;
 
+  // To be called after a file was stored or removed.
+  void file_changed(const blob::Path& path) const { registry_.file_changed(path); }
+
   blob::Blobs& blobs() const { return blobs_; }
 
  private:

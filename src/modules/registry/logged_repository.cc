@@ -49,25 +49,13 @@ constexpr const char* kStatusWord =
     "CASE m.status WHEN 1 THEN 'PENDING' WHEN 2 THEN 'READY' WHEN 3 THEN 'UPLOAD_FAILED' ELSE 'UNSPECIFIED' "
     "END";
 
-struct Named {
-  std::string_view key;
-  const char* sql;
-  OrderColumn::Type type;
-};
-constexpr Named kNames[] = {{"name", "m.name", OrderColumn::Type::kText},
-                            {"model_id", "m.model_id", OrderColumn::Type::kText},
-                            {"model_type", "m.model_type", OrderColumn::Type::kText},
-                            {"status", kStatusWord, OrderColumn::Type::kText},
-                            {"source_run_id", "m.source_run_id", OrderColumn::Type::kText},
-                            {"creation_timestamp", "m.created_ms", OrderColumn::Type::kInteger},
-                            {"last_updated_timestamp", "m.updated_ms", OrderColumn::Type::kInteger}};
-
-const Named& named(std::string_view key) {
-  auto found =
-      std::find_if(std::begin(kNames), std::end(kNames), [&](const Named& n) { return n.key == key; });
-  MK_CHECK(found != std::end(kNames));
-  return *found;
-}
+constexpr NamedColumn kNames[] = {{"name", "m.name", OrderColumn::Type::kText},
+                                  {"model_id", "m.model_id", OrderColumn::Type::kText},
+                                  {"model_type", "m.model_type", OrderColumn::Type::kText},
+                                  {"status", kStatusWord, OrderColumn::Type::kText},
+                                  {"source_run_id", "m.source_run_id", OrderColumn::Type::kText},
+                                  {"creation_timestamp", "m.created_ms", OrderColumn::Type::kInteger},
+                                  {"last_updated_timestamp", "m.updated_ms", OrderColumn::Type::kInteger}};
 
 Result<LoggedModel> model_of(const Row& row) {
   LoggedModel m;
@@ -124,7 +112,7 @@ void add_clauses(Query& query, const Search& search) {
   for (const filter::Clause& c : search.clauses) {
     query.add(" AND ");
     if (c.column.entity == kAttribute) {
-      query.compare(named(c.column.key).sql, c);
+      query.compare(named(kNames, c.column.key).sql, c);
       continue;
     }
     const char* table = c.column.entity == kTag     ? "logged_model_tags"
@@ -162,7 +150,7 @@ Result<std::vector<OrderColumn>> order_of(const Search& search, Query& joins) {
     if (column.entity == kAttribute) {
       by_time |= column.key == "creation_timestamp";
       by_id |= column.key == "model_id";
-      out.push_back({named(column.key).sql, named(column.key).type, key.order.ascending});
+      out.push_back({named(kNames, column.key).sql, named(kNames, column.key).type, key.order.ascending});
       continue;
     }
     std::string name = fmt::format("o{}.value", out.size());
@@ -208,7 +196,7 @@ Result<Page<LoggedModel>> find_logged_models(RowReader& db, const Search& search
   Query joins("");
   MK_TRY(auto order, order_of(search, joins));
   Query query("SELECT " LOGGED_COLUMNS);
-  for (const OrderColumn& column : order) query.add(", ").add(column.sql);
+  query.add(selected(order));
   query.add(" FROM logged_models m").add(joins.sql());
   for (const store::Value& value : joins.values()) query.bind(value);
   Json experiments = Json(Json::Array{});

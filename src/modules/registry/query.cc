@@ -1,7 +1,11 @@
 #include "modules/registry/query.h"
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/format.h"
+#include "modules/registry/limits.h"
+#include "modules/registry/names.h"
 
 namespace mk::registry {
 namespace {
@@ -120,6 +124,44 @@ Query& Query::compare(std::string_view lhs, const filter::Clause& clause) {
   }
   sql_ += fmt::format(" {} ?", filter::op_name(clause.op));
   return clause.column.kind == filter::Kind::kNumber ? bind(clause.number) : bind(clause.text);
+}
+
+const NamedColumn& named(std::span<const NamedColumn> names, std::string_view key) {
+  auto found = std::find_if(names.begin(), names.end(), [&](const NamedColumn& n) { return n.key == key; });
+  MK_CHECK(found != names.end());
+  return *found;
+}
+
+Result<std::vector<OrderColumn>> order_columns(const Search& search, std::span<const NamedColumn> names,
+                                               std::vector<OrderColumn> ties) {
+  std::vector<OrderColumn> out;
+  auto has = [&](std::string_view sql) {
+    return std::any_of(out.begin(), out.end(), [&](const OrderColumn& c) { return c.sql == sql; });
+  };
+  if (search.order.size() > kOrderKeysMax) {
+    return invalid(
+        fmt::format("order_by has {} keys; at most {} are allowed", search.order.size(), kOrderKeysMax));
+  }
+  for (const OrderKey& key : search.order) {
+    const NamedColumn& column = named(names, key.order.column.key);
+    if (has(column.sql)) return invalid(fmt::format("order_by names {} twice", shown(key.order.column.key)));
+    out.push_back({column.sql, column.type, key.order.ascending});
+  }
+  for (OrderColumn& tie : ties) {
+    if (!has(tie.sql)) out.push_back(std::move(tie));
+  }
+  return out;
+}
+
+std::string selected(const std::vector<OrderColumn>& order) {
+  std::string out;
+  for (const OrderColumn& column : order) out += ", " + column.sql;
+  return out;
+}
+
+Query& Query::has_tag(std::string_view tags_of, const filter::Clause& clause) {
+  add(" AND EXISTS (SELECT 1 FROM ").add(tags_of).add(" AND t.key = ? AND ").bind(clause.column.key);
+  return compare("t.value", clause).add(")");
 }
 
 Result<void> Query::page(const std::vector<OrderColumn>& order, const Search& search) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,19 @@ struct OrderColumn {
   bool ascending = true;
 };
 
+// What a key of a grammar is called in SQL. The grammar lets only known keys through.
+struct NamedColumn {
+  std::string_view key;
+  const char* sql;
+  OrderColumn::Type type;
+};
+const NamedColumn& named(std::span<const NamedColumn> names, std::string_view key);
+
+// The asked order, then `ties` as far as they are not in it: keyset pages need an order without ties.
+Result<std::vector<OrderColumn>> order_columns(const Search& search, std::span<const NamedColumn> names,
+                                               std::vector<OrderColumn> ties);
+std::string selected(const std::vector<OrderColumn>& order);  // ", a, b"
+
 class Query {
  public:
   explicit Query(std::string_view sql) : sql_(sql) {}
@@ -34,6 +48,10 @@ class Query {
 
   // `lhs OP ?`: a text or a number column, as the clause's column says.
   Query& compare(std::string_view lhs, const filter::Clause& clause);
+
+  // ` AND EXISTS (...)`: a tag of the clause's key whose value passes. `tags_of` is "TABLE t WHERE t.x =
+  // ...".
+  Query& has_tag(std::string_view tags_of, const filter::Clause& clause);
 
   // AND (rows after the token), ORDER BY, LIMIT page_size + 1.
   Result<void> page(const std::vector<OrderColumn>& order, const Search& search);

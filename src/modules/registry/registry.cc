@@ -60,6 +60,21 @@ void Registry::changed() const {
   for (const auto& call : listeners) call();
 }
 
+void Registry::file_changed(const blob::Path& path) const {
+  const ArtifactOwner owner = owner_of(path);
+  bool in_use = false;
+  auto looked = store_.read([&](store::RowReader& db) -> Result<void> {
+    if (!owner.model_id.empty()) {
+      MK_TRY(LoggedModel model, read_logged_model(db, owner.model_id));
+      in_use = model.status == LoggedModelStatus::kReady;
+    } else if (!owner.run_id.empty()) {
+      MK_TRY(in_use, run_has_versions(db, owner.run_id));
+    }
+    return {};
+  });
+  if (looked && in_use) changed();
+}
+
 Result<void> Registry::write(const std::function<Result<void>(store::RowWriter&)>& rows,
                              bool changes_models) {
   MK_OK(store_.commit({.rows = rows}));
@@ -67,8 +82,7 @@ Result<void> Registry::write(const std::function<Result<void>(store::RowWriter&)
   return {};
 }
 
-// ---- models
-// --------------------------------------------------------------------------------------------------
+// ---- models ----
 
 Result<RegisteredModel> Registry::create_model(std::string name, std::string description,
                                                std::vector<Tag> tags) {
@@ -164,8 +178,7 @@ Result<void> Registry::remove_model_tag(std::string_view name, std::string_view 
   });
 }
 
-// ---- versions
-// ------------------------------------------------------------------------------------------------
+// ---- versions ----
 
 Result<void> Registry::locate(NewVersion& v, std::string& location) const {
   MK_TRY(const Source source, parse_source(v.source));
@@ -354,8 +367,7 @@ Result<void> Registry::remove_version_tag(std::string_view name, int64_t number,
   });
 }
 
-// ---- aliases
-// -------------------------------------------------------------------------------------------------
+// ---- aliases ----
 
 Result<ModelVersion> Registry::version_by_alias(std::string_view name, std::string_view alias) const {
   MK_OK(check_model_name(name));

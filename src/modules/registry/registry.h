@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "blob/blob.h"
 #include "core/ports.h"
 #include "modules/registry/logged_models.h"
 #include "modules/registry/search.h"
@@ -59,6 +60,9 @@ class Registry {
 
   // Called on the caller's thread after a change to what a models:/ URI names.
   void on_change(std::function<void()> call);
+  // The file at `path` was stored or removed. Counts as a change when a finished model lies there; the files
+  // of a model that is still being logged do not.
+  void file_changed(const blob::Path& path) const;
 
  private:
   // Where a version's files are, and what is known of its origin, filled in from `version.source`.

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "modules/registry/limits.h"
 #include "modules/registry/logged_repository.h"
@@ -416,6 +417,27 @@ TEST_CASE("registry: what a model URI stands for") {
   CHECK(resolve("http://x/y").error().code == Code::kInvalidArgument);
   auto pending = w.module->logged.create({.experiment_id = "1", .name = "late"});
   CHECK(resolve("models:/" + pending->model_id).error().reason == "model_not_ready");
+}
+
+TEST_CASE("registry: a changed file of a finished model is a change, one of a model being logged is not") {
+  World w;
+  REQUIRE(w.registry().create_model("wine", "", {}));
+  const LoggedModel ready = w.logged("ready");
+  const auto pending = w.module->logged.create({.experiment_id = "1"});
+  int changes = 0;
+  w.registry().on_change([&] { ++changes; });
+  auto changed = [&](const std::string& path) {
+    w.registry().file_changed(*blob::Path::parse(path));
+    return std::exchange(changes, 0);
+  };
+  CHECK(changed("1/models/" + ready.model_id + "/artifacts/MLmodel") == 1);
+  CHECK(changed("1/models/" + pending->model_id + "/artifacts/MLmodel") == 0);
+  CHECK(changed("1/models/m-absent/artifacts/MLmodel") == 0);
+  CHECK(changed("1/run2/artifacts/model/MLmodel") == 0);
+  w.version("wine", "runs:/run2/model");
+  changes = 0;
+  CHECK(changed("1/run2/artifacts/model/MLmodel") == 1);
+  CHECK(changed("elsewhere") == 0);
 }
 
 TEST_CASE("registry: file URIs only beneath an allowed root, never through a link") {

@@ -57,6 +57,9 @@ Result<void> remove_version_tag(store::RowWriter& db, int64_t model, int64_t ver
 // kResourceExhausted when the counting SELECT gives more than `most`.
 Result<void> count_within(store::RowReader& db, std::string_view sql, const std::vector<store::Value>& values,
                           size_t most, std::string_view what);
+// Whether any version came from the run.
+Result<bool> run_has_versions(store::RowReader& db, std::string_view run_id);
+
 // [["key","value"],...] as json_group_array makes it.
 Result<std::vector<Tag>> parse_pairs(std::string_view json);
 

@@ -1,5 +1,7 @@
 #include "modules/registry/search.h"
 
+#include "modules/registry/types.h"
+
 namespace mk::registry {
 namespace {
 
@@ -59,6 +61,15 @@ const filter::Grammar& logged_model_grammar() {
        {"param", {"param", "params"}, {}, Kind::kText, kText, false}},
       kAttribute};
   return kGrammar;
+}
+
+bool asks_for_prompts(const Search& search) {
+  for (const filter::Clause& c : search.clauses) {
+    if (c.column.entity != kTag || c.column.key != kPromptTag) continue;
+    const bool is_true = has_prompt_tag({{std::string(kPromptTag), c.text}});
+    return (c.op == filter::Op::kEqual && is_true) || (c.op == filter::Op::kNotEqual && !is_true);
+  }
+  return false;
 }
 
 }  // namespace mk::registry

@@ -34,4 +34,7 @@ struct Search {
   std::vector<DatasetFilter> datasets;
 };
 
+// Prompts are models too; a search finds them only when it asks for them by their tag.
+bool asks_for_prompts(const Search& search);
+
 }  // namespace mk::registry

@@ -1,4 +1,6 @@
 """The registry through the unmodified MLflow client: log, register, alias, load; and everything else of its API."""
+import concurrent.futures
+
 import mlflow
 import numpy
 import pytest
@@ -185,6 +187,46 @@ def test_logged_models(client, server):
     assert names() == ["good"]
     refused(mlflow.get_logged_model, "m-none", code="RESOURCE_DOES_NOT_EXIST")
     refused(mlflow.log_metric, "acc", 1.0, model_id="m-none", code="RESOURCE_DOES_NOT_EXIST")
+
+
+def test_flavours_that_users_log_with_one_line(client, tmp_path):
+    mlflow.sklearn.autolog(log_datasets=True)
+    try:
+        with mlflow.start_run() as run:
+            trained()
+    finally:
+        mlflow.sklearn.autolog(disable=True)
+    assert client.get_run(run.info.run_id).outputs.model_outputs
+    with mlflow.start_run() as run:
+        mlflow.log_table({"a": [1, 2]}, "t.json")
+        mlflow.log_table({"a": [3]}, "t.json")
+        mlflow.log_image(numpy.zeros((4, 4, 3), dtype=numpy.uint8), key="img", step=1, synchronous=True)
+    assert mlflow.load_table("t.json", run_ids=[run.info.run_id]).a.tolist() == [1, 2, 3]
+    assert [f.path.split("+")[0] for f in client.list_artifacts(run.info.run_id, "images")] == ["images/img", "images/img"]
+
+
+def test_a_logged_model_takes_files_and_a_signature_later(client, tmp_path):
+    from mlflow.models import get_model_info, infer_signature, set_signature
+
+    with mlflow.start_run():
+        info = log_sklearn("signed")
+    set_signature(info.model_uri, infer_signature(FEATURES, LABELS))
+    assert get_model_info(info.model_uri).signature is not None
+    model = mlflow.initialize_logged_model("filled")
+    (tmp_path / "x").write_text("1")
+    client.log_model_artifact(model.model_id, str(tmp_path / "x"))
+    client.log_model_artifacts(model.model_id, str(tmp_path))
+    assert [f.path for f in client.list_logged_model_artifacts(model.model_id)] == ["x"]
+    assert mlflow.create_external_model("outside", params={"a": "1"}).status == "READY"
+
+
+def test_versions_made_at_once_get_each_a_number(client):
+    with mlflow.start_run() as run:
+        mlflow.log_text("x", "m/MLmodel")
+    client.create_registered_model("crowd")
+    make = lambda _: int(client.create_model_version("crowd", f"runs:/{run.info.run_id}/m", run.info.run_id).version)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert sorted(pool.map(make, range(100))) == list(range(1, 101))
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '{"name": 1}', '{"name": null}', '{"name": "x", "tags": "y"}', '{"name": "x", "tags": [1]}',
