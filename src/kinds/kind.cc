@@ -97,9 +97,10 @@ Kind kind_of(const Json& row, const Json& definitions) {
   kind.selectable_fields = texts(row["selectable_fields"]);
   kind.schema = row["schema"];
   kind.schema["type"] = "object";
-  for (std::string_view field : {"apiVersion", "kind"})
-    kind.schema["properties"][field] = Json::object({{"type", "string"}});
-  kind.schema["properties"]["metadata"] = Json::object({{"$ref", "ObjectMeta"}});
+  Json& properties = kind.schema["properties"];
+  properties["apiVersion"] = Json::object({{"type", "string"}, {"description", "Group and version of the kind."}});
+  properties["kind"] = Json::object({{"type", "string"}, {"description", "What the object is."}});
+  properties["metadata"] = Json::object({{"$ref", "ObjectMeta"}});
   inline_definitions(kind.schema, definitions);
   kind.columns = columns(row["columns"]);
   return kind;
