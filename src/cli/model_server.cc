@@ -28,6 +28,8 @@ Result<int> run_verb(const Arguments& arguments) {
   MK_TRY(options.batch_rows_max, arguments.integer("--batch-rows", 1, 4096));
   MK_TRY(const auto memory, arguments.integer("--worker-memory-mib", 64, 1 << 20));
   options.worker_memory_bytes_max = static_cast<uint64_t>(memory) << 20;
+  MK_TRY(const auto seconds, arguments.integer("--request-seconds", 1, 3600));
+  options.run_deadline = Duration::from_seconds(seconds);
   MK_TRY(const auto load, arguments.integer("--load-seconds", 1, 3600));
   options.load_deadline = Duration::from_seconds(load);
   options.sandbox = !arguments.has("--no-sandbox");
@@ -53,6 +55,7 @@ Verb model_server_verb() {
               {"--threads", "N", "threads of one ONNX run", "1"},
               {"--batch-rows", "N", "rows that waiting requests may share a run with; 1 = never", "32"},
               {"--worker-memory-mib", "N", "memory bound of a Python worker", "4096"},
+              {"--request-seconds", "N", "how long one request may take, waiting included", "60"},
               {"--load-seconds", "N", "how long a model in Python may take to load", "180"},
               {"--no-sandbox", "", "run a Python model with our own rights; only for models that you wrote"},
           },

@@ -13,7 +13,6 @@ inline constexpr size_t kConnectionsMax = 1024;
 inline constexpr size_t kWaitingMax = 1024;                   // requests parsed and not yet running
 inline constexpr size_t kWaitingBytesMax = 512u << 20;        // of their tensors
 inline constexpr size_t kModelFileBytesMax = 1u << 20;        // MLmodel
-inline constexpr Duration kRunDeadline = Duration::from_seconds(60);   // one request, waiting included
 inline constexpr Duration kDrainDeadline = Duration::from_seconds(20);
 
 }  // namespace mk::dataplane

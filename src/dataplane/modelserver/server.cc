@@ -81,7 +81,7 @@ class Server final : public ModelServer {
     MK_TRY(served_owner_.engine, load_engine(model));
     Engine& engine = *served_owner_.engine;
     const bool python = model.format != ModelFormat::kOnnx;
-    Batcher::Options batching{.rows_max = options_.batch_rows_max, .deadline = kRunDeadline};
+    Batcher::Options batching{.rows_max = options_.batch_rows_max, .deadline = options_.run_deadline};
     if (!python && is_quick(engine)) {
       batching.runners = io_->size();
       batching.post = [io = io_.get()](os::Task task) { io->post(std::move(task)); };
