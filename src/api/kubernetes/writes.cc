@@ -129,12 +129,13 @@ Result<Json> apply_patch(Json object, std::string_view content_type, const Json&
   if (content_type == "application/merge-patch+json") return merge_patch(std::move(object), patch);
   if (content_type == "application/strategic-merge-patch+json" && message)
     return strategic_patch(std::move(object), patch, *message);
+  const auto unsupported = [](const char* what, const char* hint) {
+    return fail(Error{Code::kInvalidArgument, "unsupported_media_type", what}.with_hint(hint));
+  };
   if (content_type == "application/strategic-merge-patch+json")
-    return fail(unsupported_media("strategic merge patches need a built-in kind",
-                                  "application/json-patch+json, application/merge-patch+json"));
+    return unsupported("strategic merge patches need a built-in kind", "send a merge patch or a JSON patch");
   if (content_type == "application/apply-patch+yaml")
-    return fail(unsupported_media("server-side apply is not supported yet; apply without --server-side",
-                                  kPatchTypes));
+    return unsupported("server-side apply is not supported yet", "apply without --server-side");
   return fail(unsupported_media(content_type, kPatchTypes));
 }
 
