@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = ROOT / "build/release/modelkit"
+BINARY = Path(os.environ.get("MODELKIT_BINARY", ROOT / "build/release/modelkit"))
 PYTHON = ROOT / ".venv/bin/python"
 EXAMPLE = ROOT / "examples/quickstart"
 FOLDER = ROOT / "build/quickstart"
@@ -141,7 +141,7 @@ def main():
     run(kubectl, "apply", "-f", EXAMPLE / "wine-sklearn.yaml", environment=environment)
     run(kubectl, "wait", "--for=condition=Ready", "isvc/wine-sklearn", "--timeout=300s", environment=environment)
     run(kubectl, "get", "isvc", environment=environment)
-    run(PYTHON, EXAMPLE / "predict.py", f"{data}/serving/default/wine-sklearn", "models:/wine-sklearn/1", FOLDER / "wine_rows64.npy",
+    run(PYTHON, EXAMPLE / "predict.py", f"{data}/serving/default/wine-sklearn", "models:/wine-sklearn/1", FOLDER / "wine_rows.npy",
         environment=environment)
 
     step(f"Done in {time.monotonic() - started:.0f} s.")

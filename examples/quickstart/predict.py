@@ -8,9 +8,15 @@ from urllib.parse import urlparse
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import logging
+
 import mlflow
 import numpy as np
 import tritonclient.http as triton
+from tritonclient.utils import triton_to_np_dtype
+
+
+logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
 def ask(url, model, rows):
@@ -19,7 +25,7 @@ def ask(url, model, rows):
     client = triton.InferenceServerClient(url=place.netloc + place.path)
     metadata = client.get_model_metadata(model)
     tensor = triton.InferInput(metadata["inputs"][0]["name"], list(rows.shape), metadata["inputs"][0]["datatype"])
-    tensor.set_data_from_numpy(rows)
+    tensor.set_data_from_numpy(rows.astype(triton_to_np_dtype(metadata["inputs"][0]["datatype"])))
     answer = client.infer(model, [tensor])
     return answer.as_numpy(metadata["outputs"][0]["name"])
 

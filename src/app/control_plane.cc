@@ -27,11 +27,15 @@
 #include "core/objects.h"
 #include "core/retention.h"
 #include "core/store_access.h"
+#include "dataplane/engines/python/worker.h"
 #include "modules/registry/module.h"
+#include "modules/serving/controller.h"
+#include "modules/serving/routes.h"
 #include "modules/tracking/tracking.h"
 #include "modules/scheduling/controller.h"
 #include "modules/workloads/controllers.h"
 #include "net/server.h"
+#include "node/environments/environments.h"
 #include "node/node.h"
 #include "os/executor.h"
 #include "os/files.h"
@@ -45,6 +49,7 @@ namespace {
 constexpr size_t kWorkerThreads = 4;
 constexpr Duration kStopGrace = Duration::from_seconds(5);  // for Pods when a person stops everything
 constexpr size_t kControllerThreads = 2;
+constexpr size_t kBuildThreads = 1;  // one environment at a time: building is heavy
 
 // Members are built top to bottom and destroyed bottom to top: what stands lower uses what stands higher.
 class Embedded final : public ControlPlane {
@@ -53,8 +58,9 @@ class Embedded final : public ControlPlane {
 
   Result<void> build() {
     MK_OK(make_layout(layout_));
-    MK_OK(start_gateway());
+    // First: a second modelkit on this folder must end here, before it touches anything.
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
+    MK_OK(start_gateway());
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
     MK_OK(build_mlflow());
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
@@ -63,10 +69,11 @@ class Embedded final : public ControlPlane {
     kubernetes_ = std::make_unique<api::kubernetes::Api>(
         api::kubernetes::Ports{*objects_, *workers_, &node_->pod_io()});
     MK_OK(listen());
+    MK_OK(join_gateway());
+    MK_OK(build_serving());
     host_->start();
     node_->begin(*host_);
     retention_->start();
-    MK_OK(join_gateway());
     return publish_endpoints();
   }
 
@@ -123,6 +130,29 @@ class Embedded final : public ControlPlane {
                                    *reader_));
     for (core::Controller& controller : node_->controllers()) host_->add(std::move(controller));
     return node_->adopt(*host_);
+  }
+
+  Result<void> build_serving() {
+    MK_TRY(auto routes, serving::Routes::open(layout_.gateway));
+    serving_routes_ = std::make_unique<serving::Routes>(std::move(routes));
+    std::vector<std::string> services;
+    for (const auto& service : reader_->list({std::string(serving::kServices), {}}))
+      services.push_back(service->key.space + "/" + service->key.name);
+    MK_OK(serving_routes_->retain(services));
+    build_threads_ = os::make_thread_pool(kBuildThreads, "environments");
+    environments_ = node::make_environments({.environments = layout_.environments,
+                                             .trial = dataplane::python::try_model,
+                                             .executor = build_threads_.get()});
+    host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data}));
+    environments_->on_change([this] { wake_services(); });
+    registry_->resolver.on_change([this] { wake_services(); });
+    return {};
+  }
+
+  // Something that services stand on has changed outside the store of objects.
+  void wake_services() {
+    for (const auto& service : reader_->list({std::string(serving::kServices), {}}))
+      host_->wake(serving::kControllerName, service->key);
   }
 
   Result<void> listen() {
@@ -183,6 +213,9 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<core::EventRecorder> events_;
   std::unique_ptr<core::StoreReader> reader_;
   std::unique_ptr<core::StoreWriter> writer_;
+  std::unique_ptr<serving::Routes> serving_routes_;
+  std::unique_ptr<os::Executor> build_threads_;
+  std::unique_ptr<core::Environments> environments_;
   std::unique_ptr<core::ControllerHost> host_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<core::Retention> retention_;

@@ -11,7 +11,6 @@
 namespace mk::serving {
 namespace {
 
-constexpr std::string_view kServices = "inferenceservices.serving.kserve.io";
 constexpr std::string_view kDeployments = "deployments.apps";
 
 bool is_ready(const Json& pod) {
@@ -228,7 +227,7 @@ std::vector<store::Key> service_of_pod(const core::Reader&, const store::Object&
 }  // namespace
 
 core::Controller make_controller(Ports ports) {
-  return {.name = "inferenceservice",
+  return {.name = std::string(kControllerName),
           .resource = std::string(kServices),
           .related = {{std::string(kDeployments), true}, {"pods", false, service_of_pod}},
           .reconcile = [ports](core::World& world, const store::Key& key) mutable { return reconcile(ports, world, key); }};

@@ -6,6 +6,9 @@
 
 namespace mk::serving {
 
+inline constexpr std::string_view kControllerName = "inferenceservice";
+inline constexpr std::string_view kServices = "inferenceservices.serving.kserve.io";
+
 // What the controller stands on; all outlive it.
 struct Ports {
   core::ModelResolver& models;

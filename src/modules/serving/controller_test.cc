@@ -13,8 +13,6 @@ using core::testing::TestWorld;
 
 namespace {
 
-constexpr const char* kServices = "inferenceservices.serving.kserve.io";
-
 struct FakeModels final : core::ModelResolver {
   Result<core::ResolvedModel> resolve(std::string_view uri) override {
     if (uri == "models:/wine/9")
