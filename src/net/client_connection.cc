@@ -414,7 +414,6 @@ void ClientCall::queue_body(std::string_view bytes) {
   } else {
     upload.append(bytes);
   }
-  wants_writable = wants_writable || upload_bytes > kUploadQueueBytes;
   if (connection) connection->flush();
 }
 
@@ -428,9 +427,13 @@ bool ClientCall::write(std::string_view bytes) {
   const bool room = (upload_bytes += bytes.size()) <= kUploadQueueBytes;
   if (owner->thread->is_current()) {
     queue_body(bytes);
-    return room || upload_bytes == 0;
+    wants_writable = !room && upload_bytes != 0;
+    return !wants_writable;
   }
-  owner->thread->post([self = shared_from_this(), copy = std::string(bytes)] { self->queue_body(copy); });
+  owner->thread->post([self = shared_from_this(), room, copy = std::string(bytes)] {
+    self->wants_writable = self->wants_writable || !room;
+    self->queue_body(copy);
+  });
   return room;
 }
 
