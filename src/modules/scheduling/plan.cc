@@ -95,7 +95,9 @@ Resources requests(const Json& pod) {
           if (part == "requests" || !container.at({"resources", "requests"}).contains(name))
             take(name, of(container, name));
   };
-  each("containers", [&](const std::string& name, Quantity value) { sum[name] = amount(sum, name) + value; });
+  each("containers", [&](const std::string& name, Quantity value) {
+    sum[name] = sum.contains(name) ? sum[name] + value : value;  // a sum is written as its first part is
+  });
   each("initContainers",
        [&](const std::string& name, Quantity value) { peak[name] = std::max(amount(peak, name), value); });
   for (const auto& [name, value] : peak) sum[name] = std::max(amount(sum, name), value);
