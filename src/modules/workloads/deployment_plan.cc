@@ -205,10 +205,12 @@ DeploymentPlan plan_deployment(const Json& deployment, const std::vector<Json>& 
   const bool leaving = deployment["metadata"].contains("deletionTimestamp");
   const bool recreate = deployment.at({"spec", "strategy", "type"}).text() == "Recreate";
   int64_t old_pods = 0;
-  for (size_t i : old) const Json& status = std::as_const(sets.at(i))["status"];
-  // One that is still leaving counts: Recreate waits for its process, not only for its object.
-  old_pods +=
-      std::max(wanted_of(sets.at(i)), status["replicas"].integer() + status["terminatingReplicas"].integer());
+  for (size_t i : old) {
+    const Json& status = std::as_const(sets.at(i))["status"];
+    // One that is still leaving counts: Recreate waits for its process, not only for its object.
+    old_pods += std::max(wanted_of(sets.at(i)),
+                         status["replicas"].integer() + status["terminatingReplicas"].integer());
+  }
   if (!fresh && !paused && !leaving) {
     // Recreate: the old ones go first.
     const int64_t size = recreate ? (old_pods == 0 ? wanted : 0) : new_size(sets.all(), 0, wanted, fence);
