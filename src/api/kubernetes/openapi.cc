@@ -11,6 +11,7 @@
 namespace mk::api::kubernetes {
 namespace {
 
+constexpr std::string_view kStandardFormats[] = {"int32", "int64", "double", "byte", "date-time"};
 constexpr std::string_view kRefPrefix = "#/components/schemas/";
 
 // Names as upstream has them: io.k8s.api.apps.v1.Deployment, io.kserve.serving.v1beta1.InferenceService.
@@ -85,16 +86,18 @@ class Translator {
   }
 
   static void spell_special_formats(Json& schema) {
-    const std::string_view format = std::as_const(schema)["format"].text();
+    const std::string format(std::as_const(schema)["format"].text());
     if (format == "quantity") {
       schema.erase("format");
       schema.erase("type");
       schema["oneOf"] = Json::array({Json::object({{"type", "string"}}), Json::object({{"type", "number"}})});
-    } else if (std::as_const(schema)["x-kubernetes-int-or-string"].boolean()) {
+    } else if (format == "int-or-percent" || std::as_const(schema)["x-kubernetes-int-or-string"].boolean()) {
       schema.erase("type");
       schema["format"] = "int-or-string";
       schema["oneOf"] =
           Json::array({Json::object({{"type", "integer"}}), Json::object({{"type", "string"}})});
+    } else if (std::ranges::find(kStandardFormats, format) == std::end(kStandardFormats)) {
+      schema.erase("format");  // checks of our own; clients know nothing of them
     }
   }
 

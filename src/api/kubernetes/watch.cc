@@ -4,7 +4,6 @@
 #include <mutex>
 #include <set>
 
-#include "api/kubernetes/limits.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 
@@ -23,9 +22,10 @@ void answer_with_error(net::Reply reply, const Error& error) {
 }  // namespace
 
 struct Watches::State {
-  State(store::Store& s, os::Executor& e) : store(s), executor(e) {}
+  State(store::Store& s, os::Executor& e, WatchTiming t) : store(s), executor(e), timing(t) {}
   store::Store& store;
   os::Executor& executor;
+  const WatchTiming timing;
   std::mutex mutex;
   std::set<std::shared_ptr<Session>> sessions;
   bool ticking = false, stopped = false;
@@ -78,7 +78,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
     const std::lock_guard lock(mutex_);
     if (!stream_) return;
     if (now - started_ >= wish_.timeout) return end();
-    if (!wish_.bookmarks || !caught_up_ || now - last_bookmark_ < kBookmarkEvery) return;
+    if (!wish_.bookmarks || !caught_up_ || now - last_bookmark_ < state_->timing.bookmark_every) return;
     last_bookmark_ = now;
     if (!stream_->write(wish_.encoder.bookmark(watch_->reached(), false))) end();
   }
@@ -181,12 +181,10 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
 };
 
 namespace {
-constexpr Duration kTick = Duration::from_seconds(1);
-
 // One timer for all watches: bookmarks and time-outs need no better precision.
 template <typename StatePtr>
 void tick_later(const StatePtr& state) {
-  state->executor.post_after(kTick, [weak = std::weak_ptr(state)] {
+  state->executor.post_after(state->timing.tick, [weak = std::weak_ptr(state)] {
     const auto alive = weak.lock();
     if (!alive) return;
     std::vector<typename decltype(alive->sessions)::value_type> sessions;
@@ -205,8 +203,8 @@ void tick_later(const StatePtr& state) {
 }
 }  // namespace
 
-Watches::Watches(store::Store& store, os::Executor& executor)
-    : state_(std::make_shared<State>(store, executor)) {}
+Watches::Watches(store::Store& store, os::Executor& executor, WatchTiming timing)
+    : state_(std::make_shared<State>(store, executor, timing)) {}
 
 Watches::~Watches() {
   stop();

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "api/kubernetes/encode.h"
+#include "api/kubernetes/limits.h"
 #include "core/objects.h"
 #include "net/server.h"
 #include "os/executor.h"
@@ -12,9 +13,14 @@
 
 namespace mk::api::kubernetes {
 
+struct WatchTiming {
+  Duration bookmark_every = kBookmarkEvery;
+  Duration tick = Duration::from_seconds(1);  // how precise bookmarks and time-outs are
+};
+
 class Watches {
  public:
-  Watches(store::Store& store, os::Executor& executor);
+  Watches(store::Store& store, os::Executor& executor, WatchTiming timing = {});
   ~Watches();  // ends all of them
 
   struct Wish {
