@@ -114,7 +114,7 @@ void append_experiment(std::string& out, const tracking::Experiment& experiment)
   out += ",\"creation_time\":";
   append_integer(out, experiment.created_ms);
   append_tags(out, "tags", experiment.tags);
-  out += '}';
+  out += ",\"workspace\":\"default\"}";  // the one that clients without workspaces mean
 }
 
 void append_run_info(std::string& out, const tracking::RunInfo& info) {
@@ -173,9 +173,7 @@ void append_created_run(std::string& out, const tracking::CreatedRun& run) {
   append_run_info(out, run.info);
   out += ",\"data\":{";
   append_tags(out, "tags", run.tags);
-  out += '}';
-  append_links(out, nullptr);
-  out += '}';
+  out += "},\"inputs\":{}}";
 }
 
 }  // namespace mk::api::mlflow

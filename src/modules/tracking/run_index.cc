@@ -29,7 +29,11 @@ struct RunIndex::Loaded : std::enable_shared_from_this<RunIndex::Loaded> {
   std::mutex mutex;
   bool complete = false;  // all runs were read
   std::shared_ptr<KeyTable> keys = std::make_shared<KeyTable>();
-  std::vector<std::shared_ptr<RunState>> runs;
+  struct Slot {
+    std::shared_ptr<RunState> run;
+    bool lent = false;  // an answer may hold it: copied before it changes
+  };
+  std::vector<Slot> runs;
   std::unordered_map<std::string, size_t> by_id;
   std::atomic<size_t> bytes = kEmptyBytes;
   uint64_t used = 0;  // guarded by RunIndex::mutex_
@@ -68,23 +72,18 @@ Result<void> RunIndex::Loaded::load() {
 void RunIndex::Loaded::put(RunState run) {
   bytes += run.bytes();
   const auto [it, fresh] = by_id.emplace(run.info.id, runs.size());
-  auto shared = std::make_shared<RunState>(std::move(run));
+  Slot slot{std::make_shared<RunState>(std::move(run))};
   if (fresh) {
-    runs.push_back(std::move(shared));
+    runs.push_back(std::move(slot));
   } else {
-    bytes -= runs[it->second]->bytes();
-    runs[it->second] = std::move(shared);
+    bytes -= runs[it->second].run->bytes();
+    runs[it->second] = std::move(slot);
   }
 }
 
-// Answers that are being printed hold runs: those are copied before they change.
 RunState& RunIndex::Loaded::writable(size_t at) {
-  if (runs[at].use_count() > 1) {
-    runs[at] = std::make_shared<RunState>(*runs[at]);
-  } else {
-    std::atomic_thread_fence(std::memory_order_acquire);  // after the last reader let go
-  }
-  return *runs[at];
+  if (runs[at].lent) runs[at] = {std::make_shared<RunState>(*runs[at].run)};
+  return *runs[at].run;
 }
 
 Result<void> RunIndex::Loaded::reload(const std::string& run_id) {
@@ -211,8 +210,10 @@ Result<void> RunIndex::collect(int64_t experiment, const RunSearch& search, RunS
       return done;
     }
     const RunSearch::Matcher matcher(search, *loaded->keys);
-    for (const auto& run : loaded->runs) {
-      if (matcher.matches(*run)) matcher.add(hits, run);
+    for (Loaded::Slot& slot : loaded->runs) {
+      if (!matcher.matches(*slot.run)) continue;
+      slot.lent = true;
+      matcher.add(hits, slot.run);
     }
     keys.push_back(loaded->keys);
   }

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
+#include <future>
+#include <thread>
 
 #include "modules/tracking/limits.h"
 #include "modules/tracking/segment.h"
@@ -416,4 +419,36 @@ TEST_CASE("tracking: points of a logged model are recorded in the same transacti
   CHECK(log("m-1"));
   CHECK(seen[0].run_id == run);
   CHECK(tracking->metric_history(run, "a", 10, {})->points.size() == 1);
+}
+
+TEST_CASE("tracking: who was answered finds the write in a search, whatever goes on beside") {
+  World w;
+  const auto pool = os::make_thread_pool(2, "test");
+  auto tracking = Tracking::open({*w.store, *pool, os::system_clock(), os::system_random()}).value();
+  std::vector<std::string> runs;
+  for (int i = 0; i < 8; ++i) runs.push_back(w.run(1000 + i));
+  std::atomic<int> missed = 0;
+  const auto work = [&](size_t mine) {
+    for (int step = 1; step <= 150; ++step) {
+      std::promise<bool> answered;
+      Batch batch{
+          runs[mine], {{"m", {{1, step, double(step)}}}}, {{"p" + std::to_string(step), "x"}}, {}, {}};
+      tracking->log(std::move(batch), [&](auto done) { answered.set_value(done.has_value()); });
+      if (!answered.get_future().get()) ++missed;
+      const std::string filter =
+          "metrics.m >= " + std::to_string(step) + " AND run_id = '" + runs[mine] + "'";
+      const auto page = tracking->search_runs({{0}, filter, {"metrics.m DESC"}, View::kAll, 10, {}});
+      if (!page || page->list.runs.size() != 1 ||
+          page->list.runs[0]->params.size() < static_cast<size_t>(step))
+        ++missed;
+      if (step % 50 == 0 && mine == 0)
+        (void)tracking->delete_run(runs[7]), (void)tracking->restore_run(runs[7]);
+      if (mine == 2) (void)tracking->search_runs({{0}, "", {"params.p3", "metrics.m"}, View::kAll, 5, {}});
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 4; ++i) threads.emplace_back(work, i);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(missed == 0);
+  CHECK(tracking->index_bytes() > 0);
 }
