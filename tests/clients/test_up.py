@@ -2,7 +2,7 @@
 import subprocess
 import urllib.request
 
-from conftest import BINARY
+from modelkit import BINARY
 
 
 def test_up_is_alive(server):

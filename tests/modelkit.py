@@ -1,0 +1,70 @@
+"""A running modelkit, as tests use it: on free ports, in a folder of its own."""
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BINARY = Path(os.environ.get("MODELKIT_BINARY", ROOT / "build/dev/modelkit"))
+KUBECTL = ROOT / ".venv/bin/kubectl"
+
+
+class Modelkit:
+    """One `modelkit up`. `url` is the control plane, `data_url` the gateway, `folder` its data."""
+
+    def __init__(self, folder, extra=()):
+        self.folder = Path(folder)
+        self.extra = list(extra)
+        self.process = None
+        self.start()
+
+    def start(self):
+        endpoints = self.folder / "endpoints.json"
+        endpoints.unlink(missing_ok=True)
+        self.log = open(self.folder.parent / f"{self.folder.name}.log", "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "up", "--data", self.folder, "--port", "0", "--data-port", "0", "--grpc-port", "0", *self.extra],
+            stdout=self.log, stderr=self.log, start_new_session=True)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                pytest.fail(f"modelkit ended with {self.process.returncode}:\n{self.output()}")
+            try:
+                found = json.loads(endpoints.read_text())
+                self.url, self.data_url = found["http"], found["data"]
+                return
+            except (FileNotFoundError, json.JSONDecodeError):
+                time.sleep(0.005)
+        pytest.fail(f"modelkit is not ready after 20 s:\n{self.output()}")
+
+    def output(self):
+        self.log.flush()
+        return Path(self.log.name).read_text(errors="replace")[-4000:]
+
+    def kill(self):
+        """As a crash would: no warning."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                pytest.fail("modelkit did not stop within 20 s of SIGINT")
+        self.log.close()
+
+    def run(self, *words, check=True):
+        """A verb of the command line against this server."""
+        environment = dict(os.environ, MODELKIT_DATA=str(self.folder))
+        return subprocess.run([str(BINARY), *map(str, words)], env=environment, capture_output=True, text=True, check=check, timeout=120)
+
+    @property
+    def kubeconfig(self):
+        return self.folder / "kubeconfig"
