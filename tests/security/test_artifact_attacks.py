@@ -1,7 +1,9 @@
 """The attacks that MLflow's artifact and registry routes have seen, replayed: nothing outside the artifact folder is
 read, written or removed, and the answer is always the user's error."""
 import http.client
+import json
 import os
+import subprocess
 import urllib.parse
 
 import pytest
@@ -200,6 +202,50 @@ def test_sql_in_names_keys_and_filters_is_only_text(server):
         assert "SQL" not in answer.text.upper().replace("'SQL", "")
     for order in ("name; DROP TABLE x", "name ASC, name DESC", "(SELECT 1)", "random()", "name COLLATE x"):
         assert requests.get(f"{api}/registered-models/search", params={"order_by": order}).status_code == 400
+
+
+ANOTHER_USER = """
+import http.client, json, sys
+host, port, routes = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+found = []
+for method, target in routes:
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection.request(method, target, body=b"{}" if method in ("POST", "PUT", "PATCH") else None)
+    answer = connection.getresponse()
+    found.append((answer.status, answer.read().decode(errors="replace")[:300]))
+    connection.close()
+print(json.dumps(found))
+"""
+
+
+def test_another_user_of_the_machine_gets_nothing(server, secret):
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    doors = []
+    for door in ("/api", "/ajax-api"):
+        proxied = f"{door}/2.0/mlflow-artifacts"
+        base = f"{door}/2.0/mlflow"
+        doors += [("GET", f"{proxied}/artifacts"), ("GET", f"{proxied}/artifacts/a/kept"), ("HEAD", f"{proxied}/artifacts/a/kept"),
+                  ("PUT", f"{proxied}/artifacts/a/kept"), ("DELETE", f"{proxied}/artifacts/a"), ("OPTIONS", f"{proxied}/artifacts/a/kept"),
+                  ("GET", f"{base}/artifacts/list?run_id=x"), ("POST", f"{base}/logged-models"), ("POST", f"{base}/logged-models/search"),
+                  ("GET", f"{base}/logged-models/m-1"), ("PATCH", f"{base}/logged-models/m-1"), ("DELETE", f"{base}/logged-models/m-1"),
+                  ("GET", f"{base}/logged-models/m-1/artifacts/directories"), ("GET", f"{base}/logged-models/m-1/artifacts/files"),
+                  ("POST", f"{base}/model-versions/create"), ("GET", f"{base}/model-versions/search"), ("DELETE", f"{base}/model-versions/delete"),
+                  ("POST", f"{base}/registered-models/create"), ("GET", f"{base}/registered-models/search"), ("GET", f"{base}/registered-models/get?name=a"),
+                  ("DELETE", f"{base}/registered-models/delete"), ("POST", f"{base}/registered-models/alias"), ("GET", f"{base}/registered-models/alias"),
+                  ("GET", f"{proxied}//artifacts/a/kept"), ("GET", f"{proxied}/artifacts/%61/kept"), ("GET", f"{proxied}/./artifacts/a/kept"),
+                  ("GET", f"{proxied}/artifacts/a/kept/"), ("POST", f"{proxied}/mpu/create/a"), ("GET", f"{proxied}/presigned/a/kept")]
+    doors += [("GET", "/get-artifact?run_uuid=x&path=y"), ("GET", "/model-versions/get-artifact?name=a&version=1&path=x"),
+              ("POST", "/ajax-api/2.0/mlflow/upload-artifact?run_uuid=x&path=y")]
+    address = urllib.parse.urlsplit(server.url)
+    ran = subprocess.run(["/usr/bin/python3", "-c", ANOTHER_USER, address.hostname, str(address.port), json.dumps(doors)], user=65534, group=65534,
+                         extra_groups=[], cwd="/", env={}, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    for (method, target), (status, text) in zip(doors, json.loads(ran.stdout)):
+        assert status in (401, 403, 404, 405), (method, target, status, text)
+        assert "kept" not in text.replace(target, ""), (method, target, text)
+        if "//" not in target and "/./" not in target and method not in ("OPTIONS", "HEAD"):
+            assert status in (401, 403), (method, target, status, text)
 
 
 def test_bounds(server):

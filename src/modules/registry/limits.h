@@ -23,6 +23,9 @@ constexpr size_t kAliasesPerModelMax = 1'000;
 constexpr size_t kParamsPerModelMax = 10'000;  // of one logged model
 constexpr size_t kMetricsPerModelShown = 10'000;
 
+constexpr size_t kTextBytesPerThingMax = 8u << 20;  // tags, or parameters, of one thing together
+
+constexpr size_t kPageBytesMax = 16u << 20;  // a page ends before its texts are more; the next one goes on
 constexpr int64_t kModelsPerPageDefault = 100;
 constexpr int64_t kModelsPerPageMax = 1'000;
 constexpr int64_t kVersionsPerPageDefault = 10'000;
@@ -40,6 +43,7 @@ constexpr size_t kDigestsKeptMax = 100'000;  // file digests in memory
 constexpr uint64_t kArtifactBytesMax = 1ull << 40;      // of one file through the proxy
 constexpr uint64_t kBrowserUploadBytesMax = 10u << 20;  // of one file sent by MLflow's page
 constexpr uint64_t kDiskFreeBytesMin = 256u << 20;      // an upload that would leave less is refused
+constexpr uint64_t kSpaceCheckBytes = 16u << 20;        // how often an upload looks whether that still holds
 constexpr size_t kUploadsAtOnceMax = 512;               // each holds a file and a connection
 constexpr size_t kListedEntriesMax = 50'000;            // of one folder
 

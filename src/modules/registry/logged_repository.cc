@@ -206,12 +206,12 @@ Result<Page<LoggedModel>> find_logged_models(RowReader& db, const Search& search
   add_clauses(query, search);
   MK_OK(query.page(order, search));
   Page<LoggedModel> page;
-  MK_TRY(page.next, query.run(db, order, kLoggedColumns, search, [&](const Row& row) -> Result<void> {
+  MK_TRY(page.next, query.run(db, order, kLoggedColumns, search, [&](const Row& row) -> Result<size_t> {
     MK_TRY(LoggedModel model, model_of(row));
+    MK_OK(read_metrics(db, model));
     page.items.push_back(std::move(model));
-    return {};
+    return bytes_of(page.items.back());
   }));
-  for (LoggedModel& model : page.items) MK_OK(read_metrics(db, model));
   return page;
 }
 
@@ -258,8 +258,11 @@ Result<void> put_logged_tags(RowWriter& db, std::string_view model_id, const std
                 " ON CONFLICT DO UPDATE SET value = excluded.value",
                 {model_id, tag.key, tag.value}));
   }
-  return count_within(db, "SELECT count(*) FROM logged_model_tags WHERE model_id = ?", {model_id},
-                      kTagsPerThingMax, "tags on one logged model");
+  MK_OK(count_within(db, "SELECT count(*) FROM logged_model_tags WHERE model_id = ?", {model_id},
+                     kTagsPerThingMax, "tags on one logged model"));
+  return count_within(
+      db, "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM logged_model_tags WHERE model_id = ?",
+      {model_id}, kTextBytesPerThingMax, "bytes in the tags of one logged model");
 }
 
 Result<bool> remove_logged_tag(RowWriter& db, std::string_view model_id, std::string_view key) {
@@ -280,8 +283,11 @@ Result<void> put_logged_params(RowWriter& db, std::string_view model_id, const s
           shown(param.key)));
     }
   }
-  return count_within(db, "SELECT count(*) FROM logged_model_params WHERE model_id = ?", {model_id},
-                      kParamsPerModelMax, "parameters on one logged model");
+  MK_OK(count_within(db, "SELECT count(*) FROM logged_model_params WHERE model_id = ?", {model_id},
+                     kParamsPerModelMax, "parameters on one logged model"));
+  return count_within(
+      db, "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM logged_model_params WHERE model_id = ?",
+      {model_id}, kTextBytesPerThingMax, "bytes in the parameters of one logged model");
 }
 
 Result<void> note_version(RowWriter& db, std::string_view model_id, std::string_view name, int64_t version) {

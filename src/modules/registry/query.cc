@@ -192,23 +192,29 @@ Result<void> Query::page(const std::vector<OrderColumn>& order, const Search& se
 
 Result<std::string> Query::run(store::RowReader& db, const std::vector<OrderColumn>& order,
                                int first_order_column, const Search& search,
-                               const std::function<Result<void>(const store::Row&)>& each) {
+                               const std::function<Result<size_t>(const store::Row&)>& each) {
   int64_t seen = 0;
+  size_t bytes = 0;
   bool more = false;
   Result<void> problem;
   Json after;
   MK_OK(db.query(sql_, values_, [&](const store::Row& row) {
-    if (seen == search.page_size) {
+    if (seen == search.page_size || bytes > kPageBytesMax) {
       more = true;
       return false;
     }
-    if (++seen == search.page_size) {
+    auto took = each(row);
+    if (!took) {
+      problem = Failure(std::move(took).error());
+      return false;
+    }
+    bytes += *took;
+    if (++seen == search.page_size || bytes > kPageBytesMax) {
       for (size_t i = 0; i < order.size(); ++i) {
         after.push_back(key_of(row, first_order_column + static_cast<int>(i), order[i].type));
       }
     }
-    problem = each(row);
-    return problem.has_value();
+    return true;
   }));
   MK_OK(problem);
   if (!more) return std::string();

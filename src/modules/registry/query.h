@@ -55,10 +55,11 @@ class Query {
 
   // AND (rows after the token), ORDER BY, LIMIT page_size + 1.
   Result<void> page(const std::vector<OrderColumn>& order, const Search& search);
-  // Runs it. `each` gets the rows of the page; the result is the token of the next page, or empty. The
-  // columns of `order` must have been selected, from column `first_order_column` on.
+  // Runs it. `each` gets the rows of the page and answers how many bytes it took; a page ends early when they
+  // are many. The result is the token of the next page, or empty. The columns of `order` must have been
+  // selected, from column `first_order_column` on.
   Result<std::string> run(store::RowReader& db, const std::vector<OrderColumn>& order, int first_order_column,
-                          const Search& search, const std::function<Result<void>(const store::Row&)>& each);
+                          const Search& search, const std::function<Result<size_t>(const store::Row&)>& each);
 
   const std::string& sql() const { return sql_; }
   const std::vector<store::Value>& values() const { return values_; }

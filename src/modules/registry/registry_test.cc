@@ -183,6 +183,30 @@ TEST_CASE("registry: a page token serves one search only") {
   }
 }
 
+TEST_CASE("registry: a page of large texts ends early and goes on") {
+  World w;
+  REQUIRE(w.registry().create_model("big", "", {}));
+  const std::string text(kTagValueBytesMax, 'x');
+  const size_t count = kPageBytesMax / text.size() + 10;
+  for (size_t i = 0; i < count; ++i) w.version("big", "runs:/run1/m", {{"text", text}});
+  Search search{.page_size = kVersionsPerPageMax};
+  const auto first = w.registry().search_versions(search);
+  REQUIRE(first);
+  CHECK(first->items.size() < count);
+  search.page_token = first->next;
+  const auto second = w.registry().search_versions(search);
+  REQUIRE(second);
+  CHECK(first->items.size() + second->items.size() == count);
+  CHECK(first->items.back().version == second->items.front().version + 1);
+  CHECK(second->next.empty());
+
+  Result<void> last;
+  for (size_t i = 0; i <= kTextBytesPerThingMax / text.size() && last; ++i) {
+    last = w.registry().set_model_tag("big", {"t" + std::to_string(i), text});
+  }
+  CHECK(last.error().code == Code::kFailedPrecondition);
+}
+
 TEST_CASE("registry: versions count up and are never given twice") {
   World w;
   Registry& r = w.registry();

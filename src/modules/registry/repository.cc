@@ -81,15 +81,25 @@ Result<std::vector<Tag>> parse_pairs(std::string_view json) {
   return out;
 }
 
-Result<void> count_within(RowReader& db, std::string_view sql, const std::vector<store::Value>& values,
-                          size_t most, std::string_view what) {
-  int64_t count = 0;
+namespace {
+
+Result<int64_t> one_number(RowReader& db, std::string_view sql, const std::vector<store::Value>& values) {
+  int64_t number = 0;
   MK_OK(db.query(sql, values, [&](const Row& row) {
-    count = row.integer(0);
+    number = row.integer(0);
     return false;
   }));
+  return number;
+}
+
+}  // namespace
+
+Result<void> count_within(RowReader& db, std::string_view sql, const std::vector<store::Value>& values,
+                          size_t most, std::string_view what) {
+  MK_TRY(const int64_t count, one_number(db, sql, values));
   if (static_cast<size_t>(count) <= most) return {};
-  return fail(Code::kResourceExhausted, "too_many", fmt::format("that would be more than {} {}", most, what));
+  return fail(Code::kFailedPrecondition, "too_many",
+              fmt::format("that would be more than {} {}", most, what));
 }
 
 Result<int64_t> model_row(RowReader& db, std::string_view name) {
@@ -135,14 +145,12 @@ Result<Page<RegisteredModel>> find_models(RowReader& db, const Search& search) {
   }
   MK_OK(query.page(order, search));
   Page<RegisteredModel> page;
-  MK_TRY(page.next, query.run(db, order, kModelColumns, search, [&](const Row& row) -> Result<void> {
+  MK_TRY(page.next, query.run(db, order, kModelColumns, search, [&](const Row& row) -> Result<size_t> {
     MK_TRY(RegisteredModel model, model_of(row));
-    page.items.push_back(std::move(model));
-    return {};
-  }));
-  for (RegisteredModel& model : page.items) {
     MK_TRY(model.latest, latest_versions(db, model.row));
-  }
+    page.items.push_back(std::move(model));
+    return bytes_of(page.items.back());
+  }));
   return page;
 }
 
@@ -185,8 +193,11 @@ Result<void> put_model_tags(RowWriter& db, int64_t model, const std::vector<Tag>
                 " ON CONFLICT DO UPDATE SET value = excluded.value",
                 {model, tag.key, tag.value}));
   }
-  return count_within(db, "SELECT count(*) FROM registered_model_tags WHERE model = ?", {model},
-                      kTagsPerThingMax, "tags on one model");
+  MK_OK(count_within(db, "SELECT count(*) FROM registered_model_tags WHERE model = ?", {model},
+                     kTagsPerThingMax, "tags on one model"));
+  return count_within(
+      db, "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM registered_model_tags WHERE model = ?",
+      {model}, kTextBytesPerThingMax, "bytes in the tags of one model");
 }
 
 Result<void> remove_model_tag(RowWriter& db, int64_t model, std::string_view key) {

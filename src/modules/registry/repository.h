@@ -54,7 +54,7 @@ Result<void> put_version_tags(store::RowWriter& db, int64_t model, int64_t versi
                               const std::vector<Tag>& tags);
 Result<void> remove_version_tag(store::RowWriter& db, int64_t model, int64_t version, std::string_view key);
 
-// kResourceExhausted when the counting SELECT gives more than `most`.
+// kFailedPrecondition when the counting SELECT gives more than `most`.
 Result<void> count_within(store::RowReader& db, std::string_view sql, const std::vector<store::Value>& values,
                           size_t most, std::string_view what);
 // Whether any version came from the run.

@@ -70,6 +70,11 @@ struct LoggedModel {
   std::vector<LoggedModelMetric> metrics;  // the last of each (key, run, data set)
 };
 
+// About how much memory they and their JSON take: what bounds a page.
+size_t bytes_of(const ModelVersion& version);
+size_t bytes_of(const RegisteredModel& model);
+size_t bytes_of(const LoggedModel& model);
+
 // One page of a search. `next` goes into the next request; empty at the end.
 template <typename T>
 struct Page {

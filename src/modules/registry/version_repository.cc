@@ -147,10 +147,10 @@ Result<Page<ModelVersion>> find_versions(RowReader& db, const Search& asked) {
   }
   MK_OK(query.page(order, search));
   Page<ModelVersion> page;
-  MK_TRY(page.next, query.run(db, order, kVersionColumns, search, [&](const Row& row) -> Result<void> {
+  MK_TRY(page.next, query.run(db, order, kVersionColumns, search, [&](const Row& row) -> Result<size_t> {
     MK_TRY(ModelVersion version, version_of(row));
     page.items.push_back(std::move(version));
-    return {};
+    return bytes_of(page.items.back());
   }));
   return page;
 }
@@ -211,8 +211,12 @@ Result<void> put_version_tags(RowWriter& db, int64_t model, int64_t version, con
                 " ON CONFLICT DO UPDATE SET value = excluded.value",
                 {model, version, tag.key, tag.value}));
   }
-  return count_within(db, "SELECT count(*) FROM model_version_tags WHERE model = ? AND version = ?",
-                      {model, version}, kTagsPerThingMax, "tags on one version");
+  MK_OK(count_within(db, "SELECT count(*) FROM model_version_tags WHERE model = ? AND version = ?",
+                     {model, version}, kTagsPerThingMax, "tags on one version"));
+  return count_within(db,
+                      "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM model_version_tags WHERE "
+                      "model = ? AND version = ?",
+                      {model, version}, kTextBytesPerThingMax, "bytes in the tags of one version");
 }
 
 Result<void> remove_version_tag(RowWriter& db, int64_t model, int64_t version, std::string_view key) {

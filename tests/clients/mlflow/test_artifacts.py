@@ -2,6 +2,7 @@
 import concurrent.futures
 import hashlib
 import os
+import subprocess
 
 import mlflow
 import pytest
@@ -151,6 +152,25 @@ def test_what_the_page_of_mlflow_asks(server):
     assert too_big.status_code == 413
     assert too_big.json()["error_code"]
     assert requests.post(upload, params={"run_uuid": run_id}, data=b"x").status_code == 400
+
+
+def test_a_full_disk_is_refused_before_it_is_full(make_server, tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", folder]).returncode != 0:
+        pytest.skip("a small disk can only be made by root with the right to mount")
+    try:
+        small = make_server("small")
+        known = requests.put(proxy(small, "/big/known"), data=b"x" * (200 << 20))
+        unknown = requests.put(proxy(small, "/big/unknown"), data=(b"x" * (1 << 20) for _ in range(200)))
+        for answer in (known, unknown):
+            assert (answer.status_code, answer.json()["error_code"]) == (507, "RESOURCE_EXHAUSTED"), answer.text
+        assert requests.get(proxy(small), params={"path": "big"}).json() == {}
+        requests.put(proxy(small, "/big/fits"), data=b"x" * (1 << 20)).raise_for_status()
+        assert os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize > 256 << 20
+        small.stop()
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_errors_say_what_is_wrong(server):
