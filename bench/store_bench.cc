@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -195,6 +196,85 @@ void compare(const std::filesystem::path& folder, bool objects, int callers, dou
   std::fflush(stdout);
 }
 
+// Many watchers of one resource: what a change costs when each of them must hear of it. One thread takes for
+// all, as an executor does; the events that arrive must be as many as there were changes, for each watcher.
+void watchers(int count, int changes) {
+  auto store = open_store({}).value();
+  std::mutex mutex;
+  std::condition_variable filled;
+  std::vector<size_t> told;
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    auto ready = [&, i] {
+      std::lock_guard lock(mutex);
+      told.push_back(i);
+      filled.notify_one();
+    };
+    watches.push_back(store->watch({"benches", {}}, store->version(), ready).value());
+  }
+  const double cpu = cpu_seconds(), start = now();
+  std::thread writer([&] {
+    for (int step = 0; step < changes; ++step) {
+      ObjectOp op;
+      const std::string name = object_name(0, step);
+      op.key = {"benches", "default", name};
+      op.body = object_of_2_kb(name, step);
+      Txn txn;
+      txn.objects.push_back(std::move(op));
+      store->submit(std::move(txn), nullptr);
+      if (step % 64 == 63) (void)store->commit({});
+    }
+  });
+  const int64_t wanted = count == 0 ? 0 : int64_t{count} * changes;
+  for (int64_t taken = 0; taken < wanted;) {
+    std::vector<size_t> mine;
+    {
+      std::unique_lock lock(mutex);
+      filled.wait(lock, [&] { return !told.empty(); });
+      mine.swap(told);
+    }
+    for (size_t i : mine) {
+      for (size_t n = 1; n > 0; taken += static_cast<int64_t>(n)) n = watches[i]->take().value().size();
+    }
+  }
+  writer.join();
+  while (store->stats().pending > 0 ||
+         store->list({"benches", {}}).objects.size() < static_cast<size_t>(changes)) {
+  }
+  const double spent = now() - start, cpu_spent = cpu_seconds() - cpu;
+  fmt::print("| {} | {} | {:.0f} | {:.1f} | {:.2f} |\n", count, changes, changes / spent,
+             cpu_spent / changes * 1e6, count == 0 ? 0.0 : cpu_spent / static_cast<double>(wanted) * 1e6);
+}
+
+// Starting with many objects: what a restart waits for.
+void reopen(const std::filesystem::path& folder, int objects) {
+  const auto place = folder / fmt::format("run-{}", ::getpid());
+  std::filesystem::create_directories(place);
+  const std::string path = place / "store.db";
+  auto open_ms = [&] {
+    const double start = now();
+    auto store = open_store({.path = path}).value();
+    return (now() - start) * 1e3;
+  };
+  const double fresh = open_ms();
+  {
+    auto store = open_store({.path = path}).value();
+    for (int step = 0; step < objects; ++step) {
+      ObjectOp op;
+      const std::string name = object_name(0, step);
+      op.key = {"benches", "default", name};
+      op.body = object_of_2_kb(name, step);
+      Txn txn;
+      txn.objects.push_back(std::move(op));
+      store->submit(std::move(txn), nullptr);
+      if (step % 256 == 255) (void)store->commit({});
+    }
+  }
+  fmt::print("\nOpening: {:.1f} ms an empty folder, {:.0f} ms with {} objects of 2 KB.\n", fresh, open_ms(),
+             objects);
+  std::filesystem::remove_all(place);
+}
+
 }  // namespace
 }  // namespace mk::store
 
@@ -208,5 +288,10 @@ int main(int argc, char** argv) {
   for (bool objects : {false, true}) {
     for (int callers : {1, 8, 64}) mk::store::compare(folder, objects, callers, seconds);
   }
+  fmt::print(
+      "\n| watchers of one resource | changes | changes /s | CPU us a change | CPU us an event "
+      "|\n|---|---|---|---|---|\n");
+  for (int count : {0, 1, 100, 1000}) mk::store::watchers(count, count == 1000 ? 3000 : 20'000);
+  mk::store::reopen(folder, 10'000);
   return 0;
 }

@@ -136,8 +136,8 @@ struct Event {
 // falls behind the ring gets Code::kGone and must list again.
 class Watch {
  public:
-  // Unsubscribes; `ready` is not called afterwards. Waits for a running `ready`, so hold no lock that it
-  // takes.
+  // Unsubscribes; `ready` is not called afterwards. Waits for a `ready` that runs on another thread, so
+  // hold no lock that it takes.
   virtual ~Watch() = default;
   virtual Result<std::vector<Event>> take(size_t events_max = 1000) = 0;
   // Every event up to this version has been handed out by take(): what a bookmark says. Take until empty
