@@ -83,6 +83,16 @@ SqliteStore::~SqliteStore() {
 // ---- submitting
 // ----------------------------------------------------------------------------------------------
 
+namespace {
+
+Result<void> check_segment_size(size_t bytes) {
+  if (bytes <= kSegmentBytesMax) return {};
+  return fail(Code::kTooLarge, "segment_too_large",
+              fmt::format("{} bytes at once are too many; at most {}", bytes, kSegmentBytesMax));
+}
+
+}  // namespace
+
 void SqliteStore::submit(Txn txn, Completion done) {
   Submission submission;
   submission.bytes = 256;
@@ -101,11 +111,8 @@ void SqliteStore::submit(Txn txn, Completion done) {
   }
   for (const SegmentAppend& segment : txn.segments) {
     submission.bytes += segment.bytes.size();
-    if (segment.bytes.size() > kSegmentBytesMax) {
-      submission.refused = Error{
-          Code::kTooLarge, "segment_too_large",
-          fmt::format("{} bytes at once are too many; at most {}", segment.bytes.size(), kSegmentBytesMax)};
-    }
+    if (auto held = check_segment_size(segment.bytes.size()); !held)
+      submission.refused = std::move(held).error();
   }
   submission.txn = std::move(txn);
   submission.done = std::move(done);
@@ -127,17 +134,25 @@ void SqliteStore::submit(Txn txn, Completion done) {
   if (was_empty) queue_filled_.notify_one();
 }
 
-void SqliteStore::merge_segments(std::string stream, int64_t last, std::string merged, Completion done) {
+void SqliteStore::merge_segments(std::string stream, int64_t first, int64_t last, std::string merged,
+                                 Completion done) {
   Txn txn;
-  txn.rows = [stream = std::move(stream), last, merged = std::move(merged)](RowWriter& rows) -> Result<void> {
+  txn.rows = [stream = std::move(stream), first, last,
+              merged = std::move(merged)](RowWriter& rows) -> Result<void> {
     const std::string_view name = stream;
-    bool there = false;
-    MK_OK(rows.query("SELECT 1 FROM store_segments WHERE stream = ? AND id = ?", {name, last},
-                     [&](const Row&) { return there = true; }));
-    if (!there)
+    MK_OK(check_segment_size(merged.size()));
+    int64_t there = 0;
+    MK_OK(rows.query("SELECT count(*) FROM store_segments WHERE stream = ? AND id IN (?, ?)",
+                     {name, first, last}, [&](const Row& row) {
+                       there = row.integer(0);
+                       return false;
+                     }));
+    if (there != (first == last ? 1 : 2)) {
       return fail(Code::kNotFound, "segment_not_found", "the segments were replaced or dropped meanwhile");
-    MK_TRY([[maybe_unused]] auto gone,
-           rows.exec("DELETE FROM store_segments WHERE stream = ? AND id <= ?", {name, last}));
+    }
+    MK_TRY(
+        [[maybe_unused]] auto gone,
+        rows.exec("DELETE FROM store_segments WHERE stream = ? AND id BETWEEN ? AND ?", {name, first, last}));
     MK_TRY([[maybe_unused]] auto added,
            rows.exec("INSERT INTO store_segments(stream, id, bytes) VALUES(?, ?, ?)",
                      {name, last, Bytes{merged}}));
@@ -185,8 +200,8 @@ void SqliteStore::carry_out(std::vector<Submission>& batch) {
   std::vector<Result<Committed>> results;
   results.reserve(batch.size());
   Batch decided(*db_, index_, counters_);
-  if (read_only_ || !commit_batch(batch, results, decided)) {
-    results.assign(batch.size(), fail(read_only_error()));
+  if (auto held = commit_batch(batch, results, decided); !held) {
+    results.assign(batch.size(), fail(std::move(held).error()));
   } else {
     counters_ = decided.counters();
     // Index before ring: who gets an event finds its object at least as new.
@@ -200,21 +215,25 @@ void SqliteStore::carry_out(std::vector<Submission>& batch) {
   trim_log();  // after the answers
 }
 
-bool SqliteStore::commit_batch(std::vector<Submission>& batch, std::vector<Result<Committed>>& results,
-                               Batch& decided) {
+Result<void> SqliteStore::commit_batch(std::vector<Submission>& batch,
+                                       std::vector<Result<Committed>>& results, Batch& decided) {
+  if (read_only_) return fail(read_only_error());
   std::unique_lock<std::mutex> shared(db_mutex_, std::defer_lock);
   if (in_memory()) shared.lock();  // readers must not see half a batch
-  bool held = db_->exec("BEGIN IMMEDIATE").has_value();
+  auto begun = db_->exec("BEGIN IMMEDIATE");
+  if (!begun && !db_->broken() && !db_->disk_full())
+    return fail(std::move(begun).error());  // busy: nothing happened
+  bool held = begun.has_value();
   for (size_t i = 0; held && i < batch.size(); ++i) {
     results.push_back(decided.add(batch[i]));
     held = !decided.spoilt();
   }
   held = held && save_counters(decided.counters()) && db_->exec("COMMIT").has_value();
   ++commits_;
-  if (held) return true;
+  if (held) return {};
   if (db_->in_transaction()) (void)db_->exec("ROLLBACK");
   stop_writing();
-  return false;
+  return fail(read_only_error());
 }
 
 Result<void> SqliteStore::save_counters(const Counters& counters) {

@@ -29,7 +29,8 @@ class SqliteStore final : public Store {
                                        std::function<void()> ready) override;
   Result<void> read(const std::function<Result<void>(RowReader&)>& read) const override;
   Result<std::vector<std::pair<int64_t, Blob>>> segments(std::string_view stream) const override;
-  void merge_segments(std::string stream, int64_t last, std::string merged, Completion done) override;
+  void merge_segments(std::string stream, int64_t first, int64_t last, std::string merged,
+                      Completion done) override;
   void drop_segments(std::string stream, Completion done) override;
   Stats stats() const override;
 
@@ -42,8 +43,9 @@ class SqliteStore final : public Store {
   void run();  // the writer's thread
   bool take_up(std::vector<Submission>& batch);
   void carry_out(std::vector<Submission>& batch);
-  // Commits what holds; false when nothing of it did because the disk failed.
-  bool commit_batch(std::vector<Submission>& batch, std::vector<Result<Committed>>& results, Batch& decided);
+  // Commits what holds. An error is that of the whole batch.
+  Result<void> commit_batch(std::vector<Submission>& batch, std::vector<Result<Committed>>& results,
+                            Batch& decided);
   Result<void> save_counters(const Counters& counters);
   void stop_writing();
   void trim_log();

@@ -170,9 +170,12 @@ class Store {
 
   virtual Result<std::vector<std::pair<int64_t, Blob>>> segments(
       std::string_view stream) const = 0;  // (id, bytes)
-  // Replaces segments with ids up to `last` by `merged`, which takes that id; kNotFound when `last` is not in
-  // the stream any more. Part of the writer's order like every Txn.
-  virtual void merge_segments(std::string stream, int64_t last, std::string merged, Completion done) = 0;
+  // Replaces the segments with ids from `first` to `last` by `merged`, which takes the id `last`; kNotFound
+  // when either is not in the stream any more. A merge is one write like any other and holds up the rest, so
+  // `merged` is bounded (kSegmentBytesMax): merge what is small and leave what is large. Part of the writer's
+  // order like every Txn.
+  virtual void merge_segments(std::string stream, int64_t first, int64_t last, std::string merged,
+                              Completion done) = 0;
   virtual void drop_segments(std::string stream, Completion done) = 0;
 
   struct Stats {

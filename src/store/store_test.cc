@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/format.h"
+#include "store/sqlite.h"
 #include "store/store_fixture.h"
 
 namespace mk::store {
@@ -314,9 +315,10 @@ TEST_CASE("store: segments keep their order through merges") {
       for (auto& [id, bytes] : *segments) out += bytes + " ";
       return out;
     };
-    auto merge = [&](int64_t last, const char* merged) {
+    auto merge = [&](int64_t first, int64_t last, std::string merged) {
       std::string out;
-      store->merge_segments("s", last, merged, [&](Result<Committed> r) { out = outcome(r); });
+      store->merge_segments("s", first, last, std::move(merged),
+                            [&](Result<Committed> r) { out = outcome(r); });
       CHECK(store->commit({}));
       return out;
     };
@@ -325,12 +327,19 @@ TEST_CASE("store: segments keep their order through merges") {
     REQUIRE(append("s", {"c"}));
     auto seen = *store->segments("s");
     REQUIRE(append("s", {"d"}));  // arrives while somebody merges what was seen
-    CHECK(merge(seen.back().first, "abc") == "ok");
+    const int64_t a = seen.front().first, c = seen.back().first;
+    CHECK(merge(a, c, "abc") == "ok");
     CHECK(text("s") == "abc d ");
     CHECK(text("t") == "other ");
-    CHECK(merge(seen.back().first, "abc2") == "ok");  // its id is now that of the merged one
-    CHECK(merge(seen.front().first, "late") == "not_found");
-    CHECK(merge(99, "none") == "not_found");
+    CHECK(merge(c, c, "abc2") == "ok");  // its id is now that of the merged one
+    CHECK(merge(a, c, "late") == "not_found");
+    CHECK(merge(c, 99, "none") == "not_found");
+    CHECK(merge(c, c, std::string(17 << 20, 'x')) == "too_large");
+    CHECK(text("s") == "abc2 d ");
+    REQUIRE(append("s", {"e"}));
+    CHECK(merge(store->segments("s")->at(1).first, store->segments("s")->back().first, "de") ==
+          "ok");  // the tail alone
+    CHECK(text("s") == "abc2 de ");
     const int64_t last = store->segments("s")->back().first;
     store->drop_segments("s", nullptr);
     REQUIRE(store->commit({}));
@@ -338,7 +347,7 @@ TEST_CASE("store: segments keep their order through merges") {
     REQUIRE(append("s", {"new"}));
     CHECK(store->segments("s")->front().first >
           last);  // ids do not come again, so a late merge finds nothing
-    CHECK(merge(last, "stale") == "not_found");
+    CHECK(merge(last, last, "stale") == "not_found");
     CHECK(text("s") == "new ");
     CHECK(text("none") == "");
   }
@@ -429,6 +438,17 @@ TEST_CASE("store: the log stays within its cap, even under a reader that does no
   CHECK(endless.error().reason == "read_interrupted");
   CHECK(largest < 9 << 20);
   CHECK(store->read(once));
+}
+
+TEST_CASE("store: another program that holds the database delays writes, but does not end them") {
+  Quiet quiet;
+  TestFolder folder;
+  auto store = *open_store({.path = folder.db()});
+  auto other = *Connection::open({folder.db(), ""}, Connection::Mode::kReadWrite, 100);
+  REQUIRE(other->exec("BEGIN IMMEDIATE"));
+  CHECK(store->commit(txn(create(pod("a")))).error().reason == "database_busy");
+  REQUIRE(other->exec("ROLLBACK"));
+  CHECK(store->commit(txn(create(pod("a")))));
 }
 
 TEST_CASE("store: one process at a time, files for their owner only") {

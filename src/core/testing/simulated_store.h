@@ -29,8 +29,8 @@ class SimulatedStore final : public store::Store {
   Result<std::vector<std::pair<int64_t, store::Blob>>> segments(std::string_view stream) const override {
     return real_->segments(stream);
   }
-  void merge_segments(std::string stream, int64_t last, std::string merged, store::Completion done) override {
-    real_->merge_segments(std::move(stream), last, std::move(merged), std::move(done));
+  void merge_segments(std::string stream, int64_t first, int64_t last, std::string merged, store::Completion done) override {
+    real_->merge_segments(std::move(stream), first, last, std::move(merged), std::move(done));
   }
   void drop_segments(std::string stream, store::Completion done) override {
     real_->drop_segments(std::move(stream), std::move(done));

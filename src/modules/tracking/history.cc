@@ -119,6 +119,12 @@ void History::start_merge(const std::string& run_id) {
 void History::merge(const std::string& run_id) {
   const std::string stream = metric_stream(run_id);
   auto segments = store_.segments(stream);
+  // What has been merged into something large stays: a merge is one write, and must stay a small one.
+  if (segments) {
+    const auto large = std::find_if(segments->rbegin(), segments->rend(),
+                                    [](const auto& segment) { return segment.second.size() >= kMergedBytesGoal; });
+    segments->erase(segments->begin(), large.base());
+  }
   if (!segments || segments->size() < 2) return merged(run_id, 0);
   std::vector<std::string> parts;
   parts.reserve(segments->size());
@@ -130,7 +136,7 @@ void History::merge(const std::string& run_id) {
     return merged(run_id, 0);
   }
   const size_t bytes = whole->size();
-  store_.merge_segments(stream, segments->back().first, std::move(*whole), [self = weak_from_this(), run_id, bytes](auto done) {
+  store_.merge_segments(stream, segments->front().first, segments->back().first, std::move(*whole), [self = weak_from_this(), run_id, bytes](auto done) {
     if (!done && done.error().code != Code::kNotFound)
       log::warn("merged metric history was not stored", {{"run", run_id}, {"error", done.error().message}});
     if (const auto history = self.lock()) history->merged(run_id, bytes);

@@ -53,6 +53,7 @@ inline constexpr size_t kIndexPendingMax = 200'000;  // ... until the experiment
 // Metric segments.
 inline constexpr size_t kMergeAfterSegments = 256;    // small segments of one run before they are merged, ...
 inline constexpr size_t kMergeAtMostSegments = 4096;  // ... or this many when the merged part is large
+inline constexpr size_t kMergedBytesGoal = 1u << 20;  // a segment of this size is not merged again
 inline constexpr size_t kMergeTrackedRunsMax = 20'000;  // runs whose small segments are counted
 inline constexpr size_t kSegmentKeysMax = 1'000'000;    // a larger number in a segment's head is damage
 }  // namespace mk::tracking
