@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,6 +235,8 @@ TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") 
     REQUIRE(pipe(go) == 0);
     const pid_t parent = fork();
     if (parent == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that fails must leave nobody behind: it would keep files locked
+      alarm(60);
       // A process of its own with its own threads, as modelkit is.
       auto mine = os::make_shim_processes(runs.shim);
       ProcessSpec spec = runs.shell("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 17");
