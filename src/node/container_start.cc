@@ -47,6 +47,16 @@ Variables base_variables(const PodSpec& spec, const Container& container, const 
   return variables;
 }
 
+// An image's folder may lie behind a parent that only its owner may pass: then the Pod sees the folder alone.
+void show(const std::string& folder, os::ProcessSpec& process) {
+  const std::string wall = private_root(folder);
+  const auto covers = [&](const std::string& hidden) { return folder.starts_with(hidden + "/"); };
+  const bool covered = std::any_of(process.hidden.begin(), process.hidden.end(), covers);
+  if (!covered && wall == folder) return;
+  if (!covered) process.hidden.push_back(wall);
+  process.mounts.push_back({folder, folder, true});
+}
+
 void add_limits(os::ProcessSpec& process) {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -82,6 +92,7 @@ Result<os::ProcessSpec> process_spec(const Json& pod, const PodSpec& spec, const
     process.hidden = ground.hidden;
     for (const std::string& folder : ground.visible)
       if (os::exists(folder)) process.mounts.push_back({folder, folder, true});
+    if (!image.folder.empty()) show(image.folder, process);
   }
   MK_TRY(auto mounts, container_mounts(container, volumes));
   Variables base = base_variables(spec, container, image, home, ground);

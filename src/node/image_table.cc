@@ -58,10 +58,11 @@ Result<ImageProgram> from_object(std::string_view image, const Json& spec) {
                     .with_hint(fmt::format("map it anew: modelkit image map {} PATH|env", image)));
   if (!S_ISDIR(info.st_mode)) {
     if (program.command.empty()) program.command = {path};
-    program.path.push_back(path.substr(0, path.rfind('/')));
+    program.folder = path.substr(0, path.rfind('/'));
+    program.path.push_back(program.folder);
     return program;
   }
-  program.cwd = path;
+  program.cwd = program.folder = path;
   program.path = {path + "/bin", path};
   return program;
 }

@@ -15,6 +15,7 @@ struct ImageProgram {
   bool open_exec = false;            // command[0] is this program; the Pod's user need not reach it
   std::string cwd;                   // empty = the Pod's own folder
   std::vector<std::string> path;     // folders before the usual PATH
+  std::string folder;                // must be within the Pod's sight; empty = nothing of its own
 };
 
 // `images`: all Image objects. `self`: path of this program. kFailedPrecondition "ErrImagePull" when nothing
