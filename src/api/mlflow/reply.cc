@@ -77,7 +77,9 @@ std::optional<double> as_number(const Json& value) {
 }  // namespace
 
 net::Response error_reply(const Error& error) {
-  const auto [status, error_code] = mapped(error.code);
+  auto [status, error_code] = mapped(error.code);
+  // Clients tell a server that is too old from a thing that is not there.
+  if (error.reason == "no_such_route") error_code = "ENDPOINT_NOT_FOUND";
   std::string body = "{\"error_code\":\"";
   body += error_code;
   body += "\",\"message\":";
