@@ -74,30 +74,27 @@ Result<LoggedModel> LoggedModels::get(std::string_view model_id, bool deleted_to
   return found;
 }
 
-Result<LoggedModel> LoggedModels::changed(std::string_view model_id,
-                                          const std::function<Result<void>(store::RowWriter&)>& change) {
-  LoggedModel after;
+Result<void> LoggedModels::change(std::string_view model_id,
+                                  const std::function<Result<void>(store::RowWriter&)>& rows) {
   MK_OK(store_.commit({.rows = [&](store::RowWriter& db) -> Result<void> {
-    MK_OK(read_logged_model(db, model_id));
-    MK_OK(change(db));
-    MK_TRY(after, read_logged_model(db, model_id, true));
-    return {};
+    MK_OK(need_logged_model(db, model_id));
+    return rows(db);
   }}));
-  return after;
+  return {};
 }
 
 Result<LoggedModel> LoggedModels::finish(std::string_view model_id, LoggedModelStatus status) {
   if (status == LoggedModelStatus::kUnspecified)
     return invalid("the status of a logged model cannot be unspecified");
-  return changed(model_id, [&](store::RowWriter& db) {
+  MK_OK(change(model_id, [&](store::RowWriter& db) {
     return put_logged_status(db, model_id, status, clock_.now().ms());
-  });
+  }));
+  return get(model_id);
 }
 
 Result<void> LoggedModels::remove(std::string_view model_id) {
-  MK_OK(changed(model_id,
-                [&](store::RowWriter& db) { return mark_logged_deleted(db, model_id, clock_.now().ms()); }));
-  return {};
+  return change(model_id,
+                [&](store::RowWriter& db) { return mark_logged_deleted(db, model_id, clock_.now().ms()); });
 }
 
 Result<Page<LoggedModel>> LoggedModels::search(const Search& search) const {
@@ -111,24 +108,21 @@ Result<Page<LoggedModel>> LoggedModels::search(const Search& search) const {
 
 Result<void> LoggedModels::add_params(std::string_view model_id, std::vector<Tag> params) {
   MK_OK(check_params(params));
-  MK_OK(changed(model_id, [&](store::RowWriter& db) { return put_logged_params(db, model_id, params); }));
-  return {};
+  return change(model_id, [&](store::RowWriter& db) { return put_logged_params(db, model_id, params); });
 }
 
 Result<void> LoggedModels::set_tags(std::string_view model_id, std::vector<Tag> tags) {
   MK_OK(check_tags(tags));
-  MK_OK(changed(model_id, [&](store::RowWriter& db) { return put_logged_tags(db, model_id, tags); }));
-  return {};
+  return change(model_id, [&](store::RowWriter& db) { return put_logged_tags(db, model_id, tags); });
 }
 
 Result<void> LoggedModels::remove_tag(std::string_view model_id, std::string_view key) {
-  MK_OK(changed(model_id, [&](store::RowWriter& db) -> Result<void> {
-    MK_TRY(bool gone, remove_logged_tag(db, model_id, key));
+  return change(model_id, [&](store::RowWriter& db) -> Result<void> {
+    MK_TRY(const bool gone, remove_logged_tag(db, model_id, key));
     if (gone) return {};
     return fail(Code::kNotFound, "no_such_tag",
                 fmt::format("the logged model {} has no tag {}", shown(model_id), shown(key)));
-  }));
-  return {};
+  });
 }
 
 Result<std::string> LoggedModels::of_run(std::string_view run_id, std::string_view name) const {

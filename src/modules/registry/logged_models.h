@@ -1,5 +1,6 @@
 // Logged models: what a run produced, before (or without) being registered. All calls block. Thread-safe.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,8 +40,7 @@ class LoggedModels {
   Result<std::string> of_run(std::string_view run_id, std::string_view name) const;
 
  private:
-  Result<LoggedModel> changed(std::string_view model_id,
-                              const std::function<Result<void>(store::RowWriter&)>& change);
+  Result<void> change(std::string_view model_id, const std::function<Result<void>(store::RowWriter&)>& rows);
 
   store::Store& store_;
   const os::Clock& clock_;

@@ -179,6 +179,18 @@ std::string logged_model_schema() {
   return kSchema;
 }
 
+Result<void> need_logged_model(RowReader& db, std::string_view model_id, bool deleted_too) {
+  bool known = false;
+  MK_OK(db.query("SELECT 1 FROM logged_models WHERE model_id = ? AND deleted <= ?",
+                 {model_id, int64_t{deleted_too}}, [&](const Row&) {
+                   known = true;
+                   return false;
+                 }));
+  if (known) return {};
+  return fail(Code::kNotFound, "no_such_logged_model",
+              fmt::format("Logged model with ID {} not found", shown(model_id)));
+}
+
 Result<LoggedModel> read_logged_model(RowReader& db, std::string_view model_id, bool deleted_too) {
   Result<LoggedModel> found = fail(Code::kNotFound, "no_such_logged_model",
                                    fmt::format("Logged model with ID {} not found", shown(model_id)));
@@ -310,15 +322,7 @@ Result<void> note_version(RowWriter& db, std::string_view model_id, std::string_
 Result<void> add_model_metrics(RowWriter& db, const std::vector<core::ModelMetric>& points) {
   for (const core::ModelMetric& p : points) {
     if (p.model_id.empty()) continue;
-    bool known = false;
-    MK_OK(db.query("SELECT 1 FROM logged_models WHERE model_id = ?", {p.model_id}, [&](const Row&) {
-      known = true;
-      return false;
-    }));
-    if (!known) {
-      return fail(Code::kNotFound, "no_such_logged_model",
-                  fmt::format("Logged model with ID {} not found", shown(p.model_id)));
-    }
+    MK_OK(need_logged_model(db, p.model_id, true));
     // Only the last point of a (key, data set, run) is kept: the whole series is with the run.
     const double bounded =
         std::clamp(p.value, std::numeric_limits<double>::lowest(), std::numeric_limits<double>::max());

@@ -18,6 +18,8 @@ std::string logged_model_schema();
 
 Result<LoggedModel> read_logged_model(store::RowReader& db, std::string_view model_id,
                                       bool deleted_too = false);
+// kNotFound when absent or deleted; cheap, for the writer's thread.
+Result<void> need_logged_model(store::RowReader& db, std::string_view model_id, bool deleted_too = false);
 Result<Page<LoggedModel>> find_logged_models(store::RowReader& db, const Search& search);
 // The newest one that `run_id` logged under `name`, or empty: what runs:/RUN/NAME means since MLflow 3.
 Result<std::string> model_of_run(store::RowReader& db, std::string_view run_id, std::string_view name);
