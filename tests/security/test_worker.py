@@ -158,6 +158,7 @@ def test_a_model_that_spins_while_loading_is_ended(world, tmp_path):
         def __reduce__(self):
             return eval, ("any(iter(int, 1))",)
 
+    tmp_path.chmod(0o755)  # as root, the worker is somebody else
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(Spin()))
     server = ModelServer(tmp_path, tmp_path / "log", "--environment", VENV, "--load-seconds", 3)
     assert server.request("/v2/health/live")[0] == 200
