@@ -47,8 +47,10 @@ class FileLock {
 // Runs one command, feeding its output line by line; the last lines are kept for an error.
 class Command {
  public:
-  Command(const os::Sandbox& sandbox, std::vector<std::string> env, const std::function<void(std::string_view)>& progress)
-      : sandbox_(sandbox), env_(std::move(env)), progress_(progress) {}
+  Command(const os::Sandbox& sandbox, std::vector<std::string> env, const BuildOptions& options)
+      : sandbox_(sandbox), env_(std::move(env)), options_(options) {}
+
+  bool quiet = false;  // its lines are no progress
 
   Result<void> run(const std::vector<std::string>& argv) {
     int ends[2];
@@ -60,28 +62,31 @@ class Command {
       close(ends[0]);
       return fail(std::move(pid).error());
     }
-    const bool ended = read_lines(ends[0], os::system_clock().monotonic() + kBuildDeadline);
+    const auto ended = read_lines(ends[0], os::system_clock().monotonic() + kBuildDeadline);
     close(ends[0]);
     const auto status = os::reap(*pid, !ended);
-    if (!ended)
-      return fail(Code::kDeadlineExceeded, "build_slow",
-                  fmt::format("the environment was not built within {:.0f} s", kBuildDeadline.seconds()));
+    MK_OK(ended);
     if (status.code == 0) return {};
     return fail(Code::kFailedPrecondition, "build_failed", explain(status.code));
   }
 
  private:
-  // False when the deadline passed first.
-  bool read_lines(int fd, Duration deadline) {
+  // To the end of the output; an error when something else came first.
+  Result<void> read_lines(int fd, Duration deadline) {
     std::string pending;
     char bytes[4096];
     while (true) {
       const Duration left = deadline - os::system_clock().monotonic();
-      if (left.nanoseconds <= 0) return false;
+      if (left.nanoseconds <= 0)
+        return fail(Code::kDeadlineExceeded, "build_slow",
+                    fmt::format("the environment was not built within {:.0f} s", kBuildDeadline.seconds()));
+      if (options_.stopped && options_.stopped())
+        return fail(Code::kCancelled, "stopping", "the build was stopped");
       pollfd wanted{fd, POLLIN, 0};
-      if (poll(&wanted, 1, static_cast<int>(std::min<int64_t>(left.ms() + 1, 60'000))) <= 0) continue;
+      constexpr int kAskPeriodMs = 200;
+      if (poll(&wanted, 1, kAskPeriodMs) <= 0) continue;
       const ssize_t n = read(fd, bytes, sizeof bytes);
-      if (n <= 0) return true;
+      if (n <= 0) return {};
       pending.append(bytes, static_cast<size_t>(n));
       for (size_t end; (end = pending.find('\n')) != pending.npos; pending.erase(0, end + 1))
         take_line(pending.substr(0, end));
@@ -91,7 +96,7 @@ class Command {
 
   void take_line(std::string line) {
     if (line.empty()) return;
-    progress_(line);
+    if (!quiet) options_.progress(line);
     lines_.push_back(std::move(line));
     if (lines_.size() > kBuildLinesKept) lines_.pop_front();
   }
@@ -112,7 +117,7 @@ class Command {
 
   const os::Sandbox& sandbox_;
   std::vector<std::string> env_;
-  const std::function<void(std::string_view)>& progress_;
+  const BuildOptions& options_;
   std::deque<std::string> lines_;
 };
 
@@ -179,7 +184,7 @@ class Builder {
     sandbox.files.push_back({"/tmp/requirements.txt", text});
     if (geteuid() == 0 && chown(work_.c_str(), sandbox.uid_for_root, sandbox.uid_for_root) != 0)
       return fail(Code::kUnavailable, "build_failed", "the build's folder cannot be given to the build's user");
-    Command command(sandbox, env, options_.progress);
+    Command command(sandbox, env, options_);
     for (const auto& argv : installer_.commands(work_, "/tmp/requirements.txt")) MK_OK(command.run(argv));
     compile(sandbox, env);
     return seal(work_);
@@ -190,7 +195,8 @@ class Builder {
   void compile(os::Sandbox sandbox, const std::vector<std::string>& env) {
     options_.progress("compiling byte code");
     sandbox.network = false;
-    Command command(sandbox, env, [](std::string_view) {});
+    Command command(sandbox, env, options_);
+    command.quiet = true;
     (void)command.run({installer_.python, "-I", "-S", "-m", "compileall", "-q", "-j", "0", work_ + "/lib"});
   }
 
@@ -237,6 +243,12 @@ Result<Environment> build_new(const Requirements& full, const BuildOptions& opti
 
 // Removes the least recently used beyond the bound, and what interrupted builds left.
 void collect_garbage(const std::string& environments, const std::string& keep) {
+  constexpr std::string_view kBuilding = ".building-";
+  for (const auto& name : os::list_folder(environments)) {
+    if (!name.starts_with(kBuilding)) continue;
+    FileLock abandoned(environments + "/.locks/" + name.substr(kBuilding.size()), LOCK_EX | LOCK_NB);
+    if (abandoned.held()) (void)os::remove_all(environments + "/" + name);
+  }
   std::vector<std::pair<fs::file_time_type, std::string>> found;
   std::error_code failed;
   for (const auto& name : os::list_folder(environments))

@@ -16,7 +16,8 @@ struct BuildOptions {
   std::function<void(std::string_view)> progress = [](std::string_view) {};
   // Loads the model with an environment, in the run sandbox. With it, the light environment is tried first.
   std::function<Result<void>(const std::string& environment)> trial;
-  ReadVariable variable;  // default: getenv
+  ReadVariable variable;          // default: getenv
+  std::function<bool()> stopped;  // asked now and then; true ends the build with kCancelled
 };
 
 struct Environment {

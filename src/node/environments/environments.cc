@@ -1,6 +1,7 @@
 #include "node/environments/environments.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -18,6 +19,8 @@ class Builds final : public core::Environments {
   explicit Builds(EnvironmentsOptions options) : shared_(std::make_shared<Shared>()) {
     shared_->options = std::move(options);
   }
+
+  ~Builds() override { shared_->stopping = true; }
 
   State ensure(const std::string& folder) override {
     auto& s = *shared_;
@@ -55,6 +58,7 @@ class Builds final : public core::Environments {
     std::mutex mutex;
     std::map<std::string, Model, std::less<>> models;
     std::vector<std::function<void()>> listeners;
+    std::atomic<bool> stopping = false;  // running builds end soon, their outcome is nobody's any more
   };
 
   static bool usable(const Model& model) {
@@ -75,7 +79,9 @@ class Builds final : public core::Environments {
     };
     if (shared->options.trial)
       options.trial = [&](const std::string& environment) { return shared->options.trial(folder, environment); };
+    options.stopped = [&] { return shared->stopping.load(); };
     auto built = build_environment(folder, options);
+    if (shared->stopping) return;
     if (built)
       log::info("Python environment is ready", {{"lock", built->lock}, {"built", built->built}});
     else
