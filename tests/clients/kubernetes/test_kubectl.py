@@ -128,12 +128,12 @@ def test_get_watch_prints_each_change(kubectl, space):
 
 
 def test_wait(kubectl, space):
-    kubectl.apply(inference_service("m", space), config_map("c", space, x="1"))
-    assert "timed out" in kubectl.refused("wait", "--for=condition=NeverSuch", "isvc/m", "-n", space, "--timeout=1s")
-    waiting = kubectl.start("wait", "--for=condition=Tested", "isvc/m", "-n", space, "--timeout=20s")
+    kubectl.apply(config_map("c", space, x="1"))
+    assert "timed out" in kubectl.refused("wait", "--for=condition=NeverSuch", f"ns/{space}", "--timeout=1s")
+    waiting = kubectl.start("wait", "--for=condition=Tested", f"ns/{space}", "--timeout=20s")
     time.sleep(0.3)
     status = {"status": {"conditions": [{"type": "Tested", "status": "True"}]}}
-    kubectl("patch", "isvc", "m", "-n", space, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    kubectl("patch", "ns", space, "--subresource=status", "--type=merge", "-p", json.dumps(status))
     assert waiting.wait(timeout=20) == 0, waiting.stdout.read()
     assert "met" in waiting.stdout.read()
     kubectl("wait", "--for=jsonpath={.data.x}=1", "cm/c", "-n", space, "--timeout=5s")
