@@ -221,10 +221,15 @@ class Watcher {
     std::string folder;
     {
       std::lock_guard lock(mutex_);
-      folder = folders_[pidfd];
-      folders_.erase(pidfd);
+      const auto found = folders_.find(pidfd);
+      if (found == folders_.end()) return;
+      folder = std::move(found->second);
+      folders_.erase(found);
       watched_.erase(folder);
     }
+    // Closing alone would not take it out while a forked child still holds a copy, and the next event would then
+    // close whatever has got this number since.
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr);
     close(pidfd);
     std::lock_guard lock(call_mutex_);
     if (call_) call_(folder);
