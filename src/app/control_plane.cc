@@ -163,7 +163,12 @@ class Embedded final : public ControlPlane {
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
-    MK_TRY(server_, net::serve({.address = settings_.listen, .port = settings_.port, .threads = 2, .find_peer_uid = true}, dispatch));
+    net::ServerOptions options{.address = settings_.listen,
+                               .port = settings_.port,
+                               .threads = 2,
+                               .find_peer_uid = true,
+                               .reply_headers = api::security_headers()};
+    MK_TRY(server_, net::serve(std::move(options), dispatch));
     endpoints_.http = fmt::format("http://{}:{}", settings_.listen, server_->port());
     return {};
   }

@@ -306,8 +306,17 @@ Proxy::Proxy(std::shared_ptr<net::Io> io)
       table_(std::make_shared<const Table>(routing::Snapshot{}, nullptr)),
       id_prefix_(os::system_random().hex(16)) {}
 
+std::shared_ptr<const Table> Proxy::table() const {
+  const std::lock_guard lock(table_mutex_);
+  return table_;
+}
+
 void Proxy::set_table(std::shared_ptr<const Table> table) {
-  const auto before = table_.exchange(table);
+  std::shared_ptr<const Table> before = table;
+  {
+    const std::lock_guard lock(table_mutex_);
+    before.swap(table_);
+  }
   for (const net::Endpoint& gone : table->gone_since(*before)) client_->close_idle(gone);
 }
 
@@ -320,7 +329,7 @@ net::Decision Proxy::dispatch(net::Request& request) {
   net::Decision decision;
   decision.error = oip_error;
   decision.body_bytes_max = kBodyBytesMax;
-  auto table = table_.load();
+  auto table = this->table();
   const std::string_view host = request.headers.get("Host");
   const Table::Found found = table->find(host, request.path());
   if (found.route == nullptr) {

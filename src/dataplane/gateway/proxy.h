@@ -3,6 +3,8 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include "dataplane/gateway/table.h"
 #include "net/client.h"
@@ -16,7 +18,7 @@ class Proxy {
 
   // From any thread; requests under way keep the table they began with.
   void set_table(std::shared_ptr<const Table> table);
-  std::shared_ptr<const Table> table() const { return table_.load(); }
+  std::shared_ptr<const Table> table() const;
 
   net::Decision dispatch(net::Request& request);
 
@@ -25,7 +27,9 @@ class Proxy {
   std::string next_request_id();
 
   std::unique_ptr<net::Client> client_;
-  std::atomic<std::shared_ptr<const Table>> table_;
+  // Not std::atomic<std::shared_ptr>: its load() of libstdc++ 12 lets go with too weak an order (ThreadSanitizer).
+  mutable std::mutex table_mutex_;
+  std::shared_ptr<const Table> table_;  // guarded by table_mutex_
   std::string id_prefix_;  // random, of this process
   std::atomic<uint64_t> id_turn_ = 0;
 };
