@@ -140,6 +140,15 @@ TEST_CASE("admission: every bad field by its path, in Kubernetes' words") {
       {pod("name: c, image: i, resources: {requests: {nvidia.com/gpu: 1}}"),
        "spec.containers[0].resources.limits[nvidia.com/gpu]: Required value: Limit must be set for non "
        "overcommitable resources"},
+      {pod("name: c, image: i, resources: {limits: {gpu: 1}, requests: {gpu: 1}}"),
+       "spec.containers[0].resources.limits[gpu]: Invalid value: \"gpu\": must be a standard resource type "
+       "or fully qualified\n"
+       "spec.containers[0].resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource type "
+       "or fully qualified"},
+      {pod("name: c, image: i, resources: {limits: {nvidia.com/gpu: 500m}, requests: {nvidia.com/gpu: 1}}"),
+       "spec.containers[0].resources.limits[nvidia.com/gpu]: Invalid value: \"500m\": must be an integer\n"
+       "spec.containers[0].resources.requests: Invalid value: \"1\": must be equal to nvidia.com/gpu limit "
+       "of 500m"},
       {pod("name: c, image: i, livenessProbe: {}"),
        "spec.containers[0].livenessProbe: Required value: must specify a handler type"},
       {pod("name: c, image: i, readinessProbe: {httpGet: {port: 80}, exec: {command: [a]}}"),
@@ -314,4 +323,90 @@ TEST_CASE("admission: what of a Pod may change") {
             .starts_with(
                 "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`"));
   }
+}
+
+namespace {
+
+// Calls `use` with `root` once for every value in it and every replacement, that value replaced.
+void mutate(Json& root, Json& here, const std::vector<Json>& replacements,
+            const std::function<void(const Json&)>& use) {
+  const Json kept = here;
+  for (const Json& other : replacements) {
+    here = other;
+    use(root);
+  }
+  here = kept;
+  if (here.is_array())
+    for (Json& item : here.items()) mutate(root, item, replacements, use);
+  if (here.is_object())
+    for (auto& [key, item] : here.members()) mutate(root, item, replacements, use);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "admission: any type anywhere is answered, never a crash; and what is accepted once is accepted again") {
+  Door door;
+  const Identity who = Identity::owner_of_this_machine();
+  std::vector<Json> replacements;
+  for (const char* text : {"null", "1", "-1", "1.5", "1e300", "\"x\"", "\"\"", "true", "[]", "[1]", "[null]",
+                           "[{}]", "{}", "{\"a\":1}", "{\"\":{}}", "[[[]]]"})
+    replacements.push_back(Json::parse(text).value());
+  const std::string samples[] = {
+      pod("name: c, image: i, env: [{name: A, valueFrom: {fieldRef: {fieldPath: a}}}], ports: "
+          "[{containerPort: 80, name: p}], "
+          "resources: {limits: {cpu: 1}, requests: {cpu: 1}}, livenessProbe: {httpGet: {port: 80}}, "
+          "volumeMounts: [{name: v, mountPath: /a, subPath: b}]",
+          "serviceAccountName: s, initContainers: [{name: i, image: i}], volumes: [{name: v, hostPath: "
+          "{path: /x}}], "),
+      deployment(", strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1}}"),
+      predictor("model: {modelFormat: {name: onnx}, storageUri: \"models:/a/1\"}, containers: [{image: i}], "
+                "minReplicas: 1"),
+      "{apiVersion: v1, kind: Secret, metadata: {name: s, labels: {a: b}, annotations: {a: b}, finalizers: "
+      "[a.b/c], "
+      "ownerReferences: [{apiVersion: v1, kind: A, name: b, uid: c, controller: true}]}, stringData: {a: b}, "
+      "data: {c: dg==}}",
+      "{apiVersion: v1, kind: Namespace, metadata: {name: n, labels: {a: b}}, spec: {finalizers: [a]}, "
+      "status: {phase: Active}}",
+      "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{port: 80, targetPort: a}], "
+      "selector: {a: b}}}",
+      "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, generateName: g}, data: {a: b}, binaryData: {c: "
+      "dg==}, immutable: true}",
+      "{apiVersion: v1, kind: Event, metadata: {name: e}, involvedObject: {kind: Pod, name: p}, count: 1}",
+      "{apiVersion: modelkit.dev/v1, kind: Image, metadata: {name: i}, spec: {name: x, path: /p}}",
+  };
+  size_t answered = 0;
+  for (const std::string& sample : samples) {
+    Json object = parse_yaml(sample).value().front();
+    const kinds::Kind& kind = *kinds::find_kind_of(object);
+    const std::string space = kind.namespaced ? "default" : "";
+    const auto use = [&](const Json& changed) {
+      ++answered;
+      const auto made = door.objects.create(who, kind, space, changed, {.dry_run = true});
+      if (made) {
+        Json again = made->object->json();
+        for (const char* field : {"uid", "resourceVersion"}) again["metadata"].erase(field);
+        const auto twice = door.objects.create(who, kind, space, again, {.dry_run = true});
+        CHECK_MESSAGE(twice, changed.dump(), " ", twice ? "" : twice.error().error.message);
+        return;
+      }
+      CHECK(made.error().error.code != Code::kInternal);
+      CHECK_FALSE(made.error().error.message.empty());
+    };
+    mutate(object, object, replacements, use);
+    // The same as changes of an object that exists, and of its status.
+    const auto stored = door.objects.create(who, kind, space, object);
+    REQUIRE_MESSAGE(stored, sample, " ", stored ? "" : stored.error().error.message);
+    Json current = stored->object->json();
+    current["metadata"].erase("resourceVersion");
+    mutate(current, current, replacements, [&](const Json& changed) {
+      ++answered;
+      const auto updated = door.objects.update(who, kind, changed, {.dry_run = true});
+      if (!updated) CHECK(updated.error().error.code != Code::kInternal);
+      if (kind.status_subresource) (void)door.objects.update_status(who, kind, changed, {.dry_run = true});
+      (void)door.objects.modify(who, kind, stored->object->key, false,
+                                [&](const Json&) -> Admitted<Json> { return changed; }, {.dry_run = true});
+    });
+  }
+  CHECK(answered > 5000);
 }

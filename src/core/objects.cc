@@ -102,9 +102,10 @@ Admitted<void> Objects::check_namespace(const Kind& kind, std::string_view space
 
 Admitted<Written> Objects::create(const Identity& who, const Kind& kind, std::string_view space, Json object,
                                   const WriteOptions& options) {
+  const Json& given = std::as_const(object)["metadata"];
+  if (!object.is_object() || !(given.is_object() || given.is_null()))
+    return refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata");
   Json& metadata = object["metadata"];
-  if (!metadata.is_object() && !metadata.is_null())
-    return refuse(Code::kInvalidArgument, "bad_request", "metadata must be an object");
   const std::string name(std::as_const(metadata)["name"].text());
   if (auto may = authorise(who, "create", kind, space, name); !may) return std::unexpected(may.error());
   const std::string_view inside = std::as_const(metadata)["namespace"].text();

@@ -33,7 +33,9 @@ spec:
         env: [{name: A, value: b}, {name: C, value: d}]
         resources: {limits: {cpu: 1, memory: 1Gi}}
         readinessProbe: {httpGet: {port: 80}}
-)").value().front();
+)")
+                        .value()
+                        .front();
   Ground() { MK_CHECK(make_first_objects(objects)); }
 };
 
@@ -65,10 +67,11 @@ void patch_status(benchmark::State& state) {
   MK_CHECK(g.objects.create(g.who, g.kind, "default", std::move(object)));
   int64_t i = 0;
   for (auto _ : state)
-    MK_CHECK(g.objects.modify(g.who, g.kind, {"deployments.apps", "default", "d"}, true, [&](Json now) -> Admitted<Json> {
-      now["status"]["replicas"] = ++i;
-      return now;
-    }));
+    MK_CHECK(g.objects.modify(g.who, g.kind, {"deployments.apps", "default", "d"}, true,
+                              [&](Json now) -> Admitted<Json> {
+                                now["status"]["replicas"] = ++i;
+                                return now;
+                              }));
 }
 BENCHMARK(patch_status);
 

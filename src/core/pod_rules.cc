@@ -27,43 +27,55 @@ void complete_container(Json& container) {
         wants_latest(std::as_const(container)["image"].text()) ? "Always" : "IfNotPresent";
   if (!std::as_const(container)["resources"].is_object()) return;
   Json& resources = container["resources"];
+  const Json& requests = std::as_const(resources)["requests"];
+  if (!requests.is_object() && !requests.is_null()) return;  // validation will say so
   const Json limits = std::as_const(resources)["limits"];
   for (const auto& [name, amount] : limits.members())
     if (!std::as_const(resources)["requests"].contains(name) && Quantity::parse(amount.text()))
       resources["requests"][name] = amount;
 }
 
+// Without a domain in front, only these are known; "gpu" is a frequent mistake.
+bool is_standard_resource(std::string_view name) {
+  return name == "cpu" || name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-");
+}
+
+void check_amount(const std::string& name, const Json& amount, const std::string& path, Causes& causes) {
+  const auto quantity = Quantity::parse(amount.text());
+  if (!quantity) return;  // the schema said so already
+  const bool extended = name.find('/') != std::string::npos;
+  if (std::string why = names::qualified_name(name); !why.empty())
+    causes.push_back(cause_invalid(path, name, why));
+  else if (!extended && !is_standard_resource(name))
+    causes.push_back(cause_invalid(path, name, "must be a standard resource type or fully qualified"));
+  if (quantity->is_negative())
+    causes.push_back(cause_invalid(path, amount, "must be greater than or equal to 0"));
+  else if (extended && quantity->milli() % 1000 != 0)
+    causes.push_back(cause_invalid(path, amount, "must be an integer"));
+}
+
+void check_request(const std::string& name, const Json& amount, const Json* limit, const std::string& path,
+                   Causes& causes) {
+  const bool extended = name.find('/') != std::string::npos;  // whole devices are never overcommitted
+  if (!limit && extended)
+    causes.push_back(cause_required(fmt::format("{}.limits[{}]", path, name),
+                                    "Limit must be set for non overcommitable resources"));
+  const auto wanted = Quantity::parse(amount.text());
+  const auto most = limit ? Quantity::parse(limit->text()) : wanted;
+  if (!wanted || !most || *wanted == *most) return;
+  if (extended || *wanted > *most)
+    causes.push_back(
+        cause_invalid(path + ".requests", amount,
+                      fmt::format("must be {} to {} limit of {}", extended ? "equal" : "less than or equal",
+                                  name, limit->text())));
+}
+
 void check_resources(const Json& resources, const std::string& path, Causes& causes) {
-  for (const char* part : {"limits", "requests"}) {
-    for (const auto& [name, amount] : resources[part].members()) {
-      const std::string here = fmt::format("{}.{}[{}]", path, part, name);
-      const auto quantity = Quantity::parse(amount.text());
-      if (!quantity) continue;  // the schema said so already
-      if (std::string why = names::qualified_name(name); !why.empty())
-        causes.push_back(cause_invalid(here, name, why));
-      if (quantity->is_negative())
-        causes.push_back(cause_invalid(here, amount, "must be greater than or equal to 0"));
-    }
-  }
-  for (const auto& [name, amount] : resources["requests"].members()) {
-    const Json* limit = resources["limits"].find(name);
-    const auto wanted = Quantity::parse(amount.text());
-    const bool whole_device =
-        name.find('/') != std::string::npos;  // extended resources are never overcommitted
-    if (!limit && whole_device)
-      causes.push_back(cause_required(fmt::format("{}.limits[{}]", path, name),
-                                      "Limit must be set for non overcommitable resources"));
-    if (!limit || !wanted) continue;
-    const auto most = Quantity::parse(limit->text());
-    if (!most) continue;
-    if (whole_device && *wanted != *most)
-      causes.push_back(cause_invalid(path + ".requests", amount,
-                                     fmt::format("must be equal to {} limit of {}", name, limit->text())));
-    else if (*wanted > *most)
-      causes.push_back(
-          cause_invalid(path + ".requests", amount,
-                        fmt::format("must be less than or equal to {} limit of {}", name, limit->text())));
-  }
+  for (const char* part : {"limits", "requests"})
+    for (const auto& [name, amount] : resources[part].members())
+      check_amount(name, amount, fmt::format("{}.{}[{}]", path, part, name), causes);
+  for (const auto& [name, amount] : resources["requests"].members())
+    check_request(name, amount, resources["limits"].find(name), path, causes);
 }
 
 void check_probe(const Json& probe, const std::string& path, bool once, Causes& causes) {

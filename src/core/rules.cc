@@ -95,18 +95,22 @@ void check_finalizers(const Json& metadata, const Json* old, Causes& causes) {
 // stringData is how people write a Secret; data is how it is kept.
 void complete_secret(Json& secret, const Json*) {
   const Json given = std::as_const(secret)["stringData"];
+  const Json& data = std::as_const(secret)["data"];
+  if (!data.is_object() && !data.is_null()) return;  // validation will say so
   for (const auto& [key, value] : given.members())
     if (value.is_string()) secret["data"][key] = base64_encode(value.text());
   secret.erase("stringData");
 }
 
 void begin_namespace(Json& object) {
-  object["spec"]["finalizers"] = Json::array({"kubernetes"});
+  object["spec"] = Json::object({{"finalizers", Json::array({"kubernetes"})}});
   object["status"] = Json::object({{"phase", "Active"}});
 }
 
 void complete_namespace(Json& object, const Json*) {
-  object["metadata"]["labels"]["kubernetes.io/metadata.name"] = object.at({"metadata", "name"});
+  Json& labels = object["metadata"]["labels"];
+  if (labels.is_object() || labels.is_null())
+    labels["kubernetes.io/metadata.name"] = object.at({"metadata", "name"});
 }
 
 void begin_pod(Json& object) {
