@@ -362,7 +362,9 @@ Admitted<ObjectRef> Objects::remove_once(const Kind& kind, const ObjectRef& curr
   Json& metadata = next["metadata"];
   Json finalizers = finalizers_for(old, options.propagation);
   int64_t grace_s = 0;
-  if (deletes_gracefully(kind, old)) {
+  // A node that is not there will never end it.
+  const Key node{"nodes", "", std::string(old.at({"spec", "nodeName"}).text())};
+  if (deletes_gracefully(kind, old) && store_.get(node)) {
     grace_s = options.grace_period_s.value_or(old.at({"spec", "terminationGracePeriodSeconds"}).integer(30));
     if (is_deleting(old)) grace_s = std::min(grace_s, meta(old, "deletionGracePeriodSeconds").integer());
   }

@@ -198,6 +198,12 @@ TEST_CASE("objects: a Pod on a node waits for its node") {
     pod["spec"]["nodeName"] = "n1";
     return pod;
   }));
+  CHECK(f.objects.remove(f.owner, kind, key, {.dry_run = true})
+            .value()
+            ->json()
+            .at({"metadata", "deletionTimestamp"})
+            .is_null());
+  REQUIRE(f.create("{apiVersion: v1, kind: Node, metadata: {name: n1}}"));
   REQUIRE(f.objects.remove(f.owner, kind, key));
   Json pod = f.get("pods", "web");
   CHECK(pod.at({"metadata", "deletionGracePeriodSeconds"}).integer() == 30);

@@ -70,6 +70,7 @@ TEST_CASE("garbage: one owner left keeps the object; a namesake is no owner; unk
 TEST_CASE("namespaces: everything goes, then the namespace; a Pod of a node is waited for") {
   TestWorld w;
   w.apply("{apiVersion: v1, kind: Namespace, metadata: {name: team}}");
+  w.apply("{apiVersion: v1, kind: Node, metadata: {name: n}}");
   w.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: team}}");
   w.apply(
       "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: team}, spec: {nodeName: n, containers: "
