@@ -118,9 +118,18 @@ Result<core::Again> Agent::reconcile(core::World& world, const store::Key& key) 
   }
   if (object == nullptr) return again;
   const Json pod = object->json();
-  MK_TRY(const PodSpec spec, read_pod(pod));
-  if (spec.node != settings_.node_name) return again;
-  MK_TRY(const core::Again own, reconcile_declared(world, object, pod, spec));
+  if (pod.at({"spec", "nodeName"}).text() != settings_.node_name) return again;
+  const auto spec = read_pod(pod);
+  if (!spec) {
+    // Nothing of it ever ran; more of the same will not help, only another Pod.
+    if (pod["metadata"].contains("deletionTimestamp")) {
+      MK_OK(world.writer.remove(object->key, object->uid, 0));
+    } else {
+      world.writer.event(*object, "Warning", "Failed", "Error: " + spec.error().sentence());
+    }
+    return again;
+  }
+  MK_TRY(const core::Again own, reconcile_declared(world, object, pod, *spec));
   if (own.after && (!again.after || *own.after < *again.after)) again = own;
   return again;
 }
@@ -197,6 +206,10 @@ Result<core::Again> Agent::reconcile_declared(core::World& world, const store::O
     return core::Again::never();
   }
   MK_OK(write_status(world, live, object, pod, spec, seen, plan));
+  const Duration now = executor_->clock().monotonic();
+  for (const auto& [name, program] : live->programs)
+    if (!program.refused.empty() && (!plan.again || program.refused_until - now < *plan.again))
+      plan.again = std::max(program.refused_until - now, Duration{});
   return plan.again ? core::Again::in(*plan.again) : core::Again::never();
 }
 

@@ -49,6 +49,12 @@ void Agent::prepare(core::World& world, const PodRef& live, const Json& pod, con
     const bool over = life.run.exited() && !restarts(spec.restart, init, life);
     if (life.run.running() || over) return;
     LivePod::Program& program = live->programs[container.name];
+    if (!program.refused.empty() && executor_->clock().monotonic() < program.refused_until) {
+      life.waiting_reason = "CreateContainerError";
+      life.waiting_message = program.refused;
+      return;
+    }
+    program.refused.clear();
     if (program.next) return;
     auto ready = prepare_container(world, live, pod, spec, container);
     if (ready) {
@@ -80,19 +86,27 @@ Result<void> Agent::start(const PodRef& live, const Container& container, const 
   LivePod::Program& program = live->programs[container.name];
   MK_CHECK(program.next);
   const os::ProcessSpec process = std::move(*program.next);
-  program.next.reset();
+  program = {.life = action.number};
   live->record.containers[container.name] = {action.number, action.crashes};
   MK_OK(records_.save(live->record));
   const std::string& uid = live->record.uid;
   if (action.number >= 2) MK_OK(os::remove_all(records_.run_folder(uid, container.name, action.number - 2)));
   const std::string folder = records_.run_folder(uid, container.name, action.number);
   MK_OK(os::make_folder(folder));
-  MK_TRY(const os::ProcessState state, processes_.start(folder, process));
+  const auto started = processes_.start(folder, process);
+  if (!started) {
+    // Not the program's fault alone (too much environment, no process left): say it and try again, but not at
+    // once.
+    program.refused = started.error().sentence();
+    program.refused_until = executor_->clock().monotonic() + kStartRetry;
+    live->note("Warning", "Failed", "Error: " + program.refused);
+    return {};
+  }
   live->note("Normal", "Pulled",
              fmt::format("Container image \"{}\" already present on machine", container.image));
   live->note("Normal", "Created", fmt::format("Created container: {}", container.name));
-  if (state.reason == "StartError")
-    live->note("Warning", "Failed", fmt::format("Error: {}", state.message));
+  if (started->reason == "StartError")
+    live->note("Warning", "Failed", fmt::format("Error: {}", started->message));
   else
     live->note("Normal", "Started", fmt::format("Started container {}", container.name));
   return {};
@@ -122,6 +136,7 @@ void Agent::note_doings(const PodRef& live, const PodSpec& spec, const Plan& pla
       for (Health::Failure& failure : program.health->take_failures())
         live->note("Warning", "Unhealthy",
                    fmt::format("{} probe failed: {}", failure.probe, failure.message));
+    if (doing == Doing::kBackingOff) program.next.reset();  // what it names may be another by then
     if (doing != Doing::kBackingOff || program.told_backoff) return;
     program.told_backoff = true;
     live->note("Warning", "BackOff",

@@ -245,3 +245,26 @@ TEST_CASE("agent: a program that cannot start is told and tried again") {
   w.world.run_for(2_s);
   CHECK(w.state("a") == "running");
 }
+
+TEST_CASE("agent: what cannot be started or read at all says so in events, and can be deleted") {
+  PodWorld w;
+  w.processes.fail_start = "command and environment together are larger than 4 MiB";
+  w.begin();
+  w.world.apply(kImage);
+  w.world.apply(pod("a"));
+  w.world.run_for(1_s);
+  CHECK(w.state("a") == "waiting CreateContainerError");
+  CHECK(has_event(w, "a", "Warning Failed: Error: command and environment together are larger than 4 MiB"));
+  w.processes.fail_start.clear();
+  w.world.run_for(10_s);
+  CHECK(w.state("a") == "running");
+  CHECK(w.world.get("pods", "a").at({"status", "containerStatuses"})[0]["restartCount"].integer() == 0);
+
+  w.world.apply(pod("b", "", "livenessProbe: {tcpSocket: {port: nowhere}}"));
+  w.world.run_for(1_s);
+  CHECK(has_event(
+      w, "b", "livenessProbe of container main names port \"nowhere\", which the container does not have"));
+  w.world.remove("pods", "b");
+  w.world.run_for(1_s);
+  CHECK(w.world.get("pods", "b").is_null());
+}

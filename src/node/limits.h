@@ -14,6 +14,7 @@ inline constexpr Duration kBackoffForgiven =
     Duration::from_seconds(600);                                // after a life that long: from the start
 inline constexpr Duration kProbeFirst = Duration::from_ms(20);  // until the first success probes come
 inline constexpr int64_t kProbeFirstFactor = 2;                 // quickly, then at their own period
+inline constexpr Duration kStartRetry = Duration::from_seconds(10);  // of a start that could not even be tried
 inline constexpr size_t kThreads = 2;                           // that wait for probes
 inline constexpr size_t kProbeBodyMax = 10u << 10;
 inline constexpr Duration kHeartbeat = Duration::from_seconds(10);

@@ -21,6 +21,8 @@ struct Agent::LivePod {
     std::shared_ptr<Health> health;
     std::optional<os::ProcessSpec> next;  // ready to start the life after
     std::string told_waiting;             // what the last event said is missing
+    std::string refused;                  // why the last start could not even be tried
+    Duration refused_until;               // monotonic: then it is tried again
   };
   struct Note {
     std::string_view type, reason;

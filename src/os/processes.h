@@ -92,6 +92,7 @@ class SimulatedProcesses final : public Processes {
     bool stop_asked = false;
   };
   std::map<std::string, Run> runs;
+  std::string fail_start;    // not empty: start() itself fails
   std::string refuse_start;  // not empty: starts end at once with StartError and this message
   bool obey_stop = true;     // a stopped run ends at once with 143
 

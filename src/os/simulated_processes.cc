@@ -5,6 +5,7 @@ namespace mk::os {
 
 Result<ProcessState> SimulatedProcesses::start(const std::string& folder, const ProcessSpec& spec) {
   MK_CHECK(!runs.contains(folder));
+  if (!fail_start.empty()) return fail(Code::kTooLarge, "process_spec", fail_start);
   Run run{spec, {}};
   run.state.started = clock_.now();
   if (refuse_start.empty()) {
