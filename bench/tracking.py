@@ -364,6 +364,8 @@ def main():
     options = parser.parse_args()
     options.binary, options.mlflow = options.binary.absolute(), options.mlflow.absolute()
     options.only = options.only.split(",")
+    if options.runs < 400:
+        sys.exit("--runs must be at least 400, so that every search fills its page")
     if unknown := set(options.only) - set(CASES):
         sys.exit(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     folder = ROOT / "build/bench/tracking"
