@@ -192,10 +192,12 @@ def main():
         wanted = json.loads(subprocess.run([VENV, "-c", EXPECT, model], input=json.dumps(rows), capture_output=True, text=True,
                                            check=True).stdout)
         script = write_script(folder, bodies)
-        servers = [start_ours(arguments.binary, model)]
-        if not arguments.no_peer:
-            servers += [start_peer(model, 1), start_peer(model, 2)]
+        servers = []
         try:
+            servers.append(start_ours(arguments.binary, model))
+            if not arguments.no_peer:
+                for workers in (1, 2):
+                    servers.append(start_peer(model, workers))
             results = measure(servers, bodies, wanted, script, arguments)
             show(servers, results, arguments)
         finally:
