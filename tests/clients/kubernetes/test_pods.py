@@ -271,7 +271,7 @@ def test_from_apply_to_running_is_quick(world):
         took.append((time.monotonic() - started) * 1000)
     took.sort()
     print(f"apply to running: median {took[3]:.1f} ms, worst {took[-1]:.1f} ms")
-    assert took[3] < 250, took  # 30 ms is the aim on a quiet machine; the bench says
+    assert took[3] < 100, took  # 7 ms on a quiet machine
 
 
 def test_ctrl_c_takes_the_pods_along(make_server, tmp_path):
