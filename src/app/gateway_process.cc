@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 
 #include "base/format.h"
@@ -28,8 +29,13 @@ struct GatewayProcess::State : std::enable_shared_from_this<State> {
   bool running_as_wished() {
     if (!processes.look(run).running()) return false;
     const auto listening = gateway::read_listening(wish.folder);
-    return listening && listening->error.empty() && listening->version == MODELKIT_VERSION &&
-           listening->address == wish.address && (wish.port == 0 || listening->port == wish.port);
+    if (!listening) return false;
+    // A program that was built or installed anew since reads as another path here ("... (deleted)").
+    std::error_code code;
+    const auto program = std::filesystem::read_symlink(fmt::format("/proc/{}/exe", listening->pid), code);
+    return !code && program == wish.program && listening->error.empty() &&
+           listening->version == MODELKIT_VERSION && listening->address == wish.address &&
+           (wish.port == 0 || listening->port == wish.port);
   }
 
   Result<void> launch() {
