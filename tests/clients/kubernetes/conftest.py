@@ -46,6 +46,12 @@ class Kubectl:
         return json.loads(self(*words, "-o", "json"))
 
 
+@pytest.fixture
+def kubectl_for():
+    """kubectl for a server of the test's own: kubectl_for(server, cache folder)."""
+    return Kubectl
+
+
 @pytest.fixture(scope="module")
 def kubectl(server, tmp_path_factory):
     return Kubectl(server, tmp_path_factory.mktemp("home"))

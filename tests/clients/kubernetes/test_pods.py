@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Kubectl
-
 PYTHON = "/usr/bin/python3"
 
 # What a Pod that means harm would try. Prints one line an attempt.
@@ -69,11 +67,11 @@ def shows(kubectl, text, *words):
 
 
 @pytest.fixture
-def world(make_server, tmp_path):
+def world(make_server, kubectl_for, tmp_path):
     """A server whose image `tools` stands for this machine's programs, and a kubectl for it."""
     server = make_server()
     server.run("image", "map", "tools", "env")
-    return server, Kubectl(server, tmp_path / "home")
+    return server, kubectl_for(server, tmp_path / "home")
 
 
 def test_a_pod_runs_is_followed_described_and_deleted(world):
@@ -274,10 +272,10 @@ def test_from_apply_to_running_is_quick(world):
     assert took[3] < 100, took  # 7 ms on a quiet machine
 
 
-def test_ctrl_c_takes_the_pods_along(make_server, tmp_path):
+def test_ctrl_c_takes_the_pods_along(make_server, kubectl_for, tmp_path):
     server = make_server()
     server.run("image", "map", "tools", "env")
-    kubectl = Kubectl(server, tmp_path / "home")
+    kubectl = kubectl_for(server, tmp_path / "home")
     kubectl.apply(pod("long", "echo pid $$$$; exec sleep 600"))
     log = until(lambda: kubectl.run("logs", "long")[1])
     server.process.send_signal(signal.SIGINT)
