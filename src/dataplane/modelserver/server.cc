@@ -21,7 +21,6 @@
 #include "dataplane/protocols/v2/request.h"
 #include "net/io.h"
 #include "net/server.h"
-#include "os/clock.h"
 #include "os/executor.h"
 
 namespace mk::dataplane {
@@ -190,18 +189,6 @@ class Server final : public ModelServer {
       reply.send(encode(asked, options_, outputs));
     };
     (*served)->batcher->submit(std::move(job));
-    if (!(*served)->pool) stay_awake();
-  }
-
-  // A client that asks again at once finds the I/O thread polling instead of asleep: waking a processor costs a third
-  // of a quick model's run, and its caches go cold. I/O thread only, of which there is one.
-  void stay_awake() {
-    awake_until_ = os::system_clock().monotonic() + kStayAwake;
-    if (!std::exchange(awake_, true)) io_->post([this] { poll_again(); });
-  }
-  void poll_again() {
-    awake_ = os::system_clock().monotonic() < awake_until_;
-    if (awake_) io_->post([this] { poll_again(); });
   }
 
   static Result<v2::InferRequest> parse(net::Request& request, const Signature& signature) {
@@ -214,15 +201,12 @@ class Server final : public ModelServer {
   }
 
   static constexpr Duration kQuickRun = Duration::from_ms(1);
-  static constexpr Duration kStayAwake = {100'000};  // 0.1 ms after each request
 
   const ModelServerOptions options_;
   std::shared_ptr<net::Io> io_;
   Served served_owner_;
   std::atomic<Served*> served_ = nullptr;
   std::unique_ptr<net::Server> server_;
-  Duration awake_until_;
-  bool awake_ = false;
 };
 
 }  // namespace

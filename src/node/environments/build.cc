@@ -236,7 +236,10 @@ Result<Environment> build_new(const Requirements& full, const BuildOptions& opti
   MK_OK(builder.build(full));
   if (options.trial) {
     options.progress("trying to load the model");
-    MK_OK(options.trial(builder.work()));
+    if (auto loaded = options.trial(builder.work()); !loaded) {
+      loaded.error().message = "the model does not load in its environment: " + loaded.error().message;
+      return fail(std::move(loaded).error());
+    }
   }
   return builder.keep();
 }
