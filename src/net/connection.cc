@@ -303,7 +303,7 @@ void Connection::want_read() {
   if (waiting == 0 && phase_ == Phase::kIdle && in_.size() > kReadBufferBytes) in_ = {};
   if (in_.size() < size) {
     std::vector<char> larger(size);
-    std::memcpy(larger.data(), in_.data() + in_begin_, waiting);
+    if (waiting > 0) std::memcpy(larger.data(), in_.data() + in_begin_, waiting);
     in_ = std::move(larger);
     in_begin_ = 0;
     in_end_ = waiting;
