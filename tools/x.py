@@ -124,6 +124,22 @@ def test(arguments):
     sys.exit(code)
 
 
+def bench(arguments):
+    """bench/NAME_bench.cc, built as in a release, or bench/NAME.py, which measures a peer beside us. Further arguments go to it."""
+    programs = {p.name.removesuffix("_bench.cc"): p for p in (ROOT / "bench").glob("*_bench.cc")}
+    scripts = {p.stem: p for p in (ROOT / "bench").glob("*.py")}
+    name = arguments[0] if arguments else ""
+    if name not in programs and name not in scripts:
+        sys.exit(f"usage: ./x bench NAME [arguments]; NAME is one of: {', '.join(sorted([*programs, *scripts]))}")
+    setup()
+    if name in programs:
+        build("release", f"bench_{name}")
+        run(ROOT / "build/release" / f"bench_{name}", *arguments[1:])
+    else:
+        build("release", "modelkit")
+        run(VENV / "bin/python", scripts[name], *arguments[1:])
+
+
 VERBS = {
     "setup": ("install what building and testing need (Debian, npm and PyPI packages)", lambda a: setup()),
     "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",

@@ -13,6 +13,7 @@
 #include "api/mlflow/registry_routes.h"
 #include "api/mlflow/tracking_routes.h"
 #include "api/router.h"
+#include "app/engines.h"
 #include "app/gateway_process.h"
 #include "app/layout.h"
 #include "app/routes.h"
@@ -58,6 +59,7 @@ class Embedded final : public ControlPlane {
 
   Result<void> build() {
     MK_OK(make_layout(layout_));
+    MK_OK(install_engines(layout_.engines));
     // First: a second modelkit on this folder must end here, before it touches anything.
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
     MK_OK(start_gateway());
@@ -126,7 +128,7 @@ class Embedded final : public ControlPlane {
     MK_TRY(node_, node::Node::open({.data = layout_.root,
                                     .pods = layout_.pods,
                                     .binaries = layout_.binaries,
-                                    .visible = {layout_.environments}},
+                                    .visible = {layout_.environments, layout_.engines}},
                                    *reader_));
     for (core::Controller& controller : node_->controllers()) host_->add(std::move(controller));
     return node_->adopt(*host_);
@@ -143,7 +145,7 @@ class Embedded final : public ControlPlane {
     environments_ = node::make_environments({.environments = layout_.environments,
                                              .trial = dataplane::python::try_model,
                                              .executor = build_threads_.get()});
-    host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data}));
+    host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data, layout_.engines}));
     environments_->on_change([this] { wake_services(); });
     registry_->resolver.on_change([this] { wake_services(); });
     return {};

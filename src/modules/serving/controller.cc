@@ -123,6 +123,7 @@ class Reconcile {
   void prepare() {
     if (model_uri(service_).empty()) return;
     auto& preparation = seen_.preparation;
+    backing_.engines = ports_.engines;
     auto model = ports_.models.resolve(model_uri(service_));
     if (!model) {
       preparation = {Preparation::State::kFailed, "ModelNotFound", model.error().sentence()};

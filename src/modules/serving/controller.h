@@ -15,6 +15,7 @@ struct Ports {
   core::Environments& environments;
   Routes& routes;
   std::string gateway_url;  // "http://127.0.0.1:7080", for status.url
+  std::string engines = {}; // folder of native runtimes that model servers may read
 };
 
 core::Controller make_controller(Ports ports);

@@ -47,6 +47,8 @@ Json model_container(const Json& service, const Backing& backing) {
   });
   for (std::string_view field : {"env", "resources", "livenessProbe"})
     if (const Json* value = model.find(field)) container[field] = *value;
+  if (!backing.engines.empty())
+    container["env"].push_back(Json::object({{"name", "MODELKIT_ONNXRUNTIME"}, {"value", backing.engines}}));
   return container;
 }
 

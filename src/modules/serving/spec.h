@@ -27,6 +27,7 @@ std::string_view model_uri(const Json& service);
 struct Backing {
   core::ResolvedModel model;
   std::string environment;  // folder of the Python environment, or empty
+  std::string engines;      // folder of native runtimes, or empty
 };
 
 // The Deployment of revision `number`, owned by the service.
