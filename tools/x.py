@@ -140,6 +140,36 @@ def bench(arguments):
         run(VENV / "bin/python", scripts[name], *arguments[1:])
 
 
+def setup_environment():
+    """The Python environment of the quickstart's scikit-learn model, made by the code that makes every model's."""
+    done, mark = stamped("environment", "examples/quickstart/requirements.txt", "tests/clients/requirements.lock")
+    folder = ROOT / "build/quickstart"
+    if done and (folder / "data/environments").exists():
+        return
+    say("building the quickstart's first model environment (PyPI wheels, in a sandbox)")
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    run(VENV / "bin/python", ROOT / "examples/quickstart/save_model.py", folder / "model",
+        env=dict(os.environ, MLFLOW_DISABLE_TELEMETRY="true"))
+    run(ROOT / "build/release/modelkit", "environment", "build", "--folder", folder / "model", "--data", folder / "data",
+        stdout=subprocess.DEVNULL)
+    mark()
+
+
+def quickstart():
+    setup()
+    say("building (release)")
+    build("release", "modelkit")
+    setup_environment()
+    run(sys.executable, "tools/quickstart.py")
+
+
+def fmt():
+    files = [f for f in subprocess.check_output(["git", "ls-files", "src", "bench"], cwd=ROOT, text=True).split()
+             if f.endswith((".cc", ".h"))]
+    run("clang-format-19", "-i", *files)
+
+
 VERBS = {
     "setup": ("install what building and testing need (Debian, npm and PyPI packages)", lambda a: setup()),
     "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",

@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import warnings
-from importlib.metadata import version
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 warnings.filterwarnings("ignore")
@@ -29,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skl2onnx import to_onnx
 
-REQUIREMENTS = [f"{package}=={version(package)}" for package in ("mlflow", "scikit-learn", "numpy", "skops")]
+REQUIREMENTS = os.path.join(os.path.dirname(__file__), "requirements.txt")
 TRUSTED = ["sklearn.tree._tree.Tree"]  # our own forest, so its node storage may be loaded
 
 X, y = load_wine(return_X_y=True)
