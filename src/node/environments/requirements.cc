@@ -143,9 +143,15 @@ Requirements lighten(const Requirements& full) {
   Requirements light = full;
   const bool has_skinny =
       std::ranges::any_of(full.lines, [](const auto& line) { return canonical_name(line) == "mlflow-skinny"; });
-  for (auto& line : light.lines)
-    if (!has_skinny && canonical_name(line) == "mlflow" && line.find('[') == line.npos)
-      line = "mlflow-skinny" + line.substr(std::string_view("mlflow").size());
+  const bool has_pandas =
+      std::ranges::any_of(full.lines, [](const auto& line) { return canonical_name(line) == "pandas"; });
+  for (size_t i = 0; i < full.lines.size(); ++i) {
+    std::string& line = light.lines[i];
+    if (has_skinny || canonical_name(line) != "mlflow" || line.find('[') != line.npos) continue;
+    line = "mlflow-skinny" + line.substr(std::string_view("mlflow").size());
+    // mlflow brings pandas and skinny does not, but every pyfunc model imports it.
+    if (!has_pandas) light.lines.emplace_back("pandas");
+  }
   normalize(light);
   return light;
 }

@@ -26,7 +26,7 @@ Result<bool> needs_python(const std::string& model_folder);
 // `text` of a requirements.txt, one requirement a line.
 Result<std::vector<std::string>> parse_requirements(std::string_view text);
 
-// The same with mlflow-skinny instead of mlflow: a fifth of the size, enough to load most models. Equal to the
+// The same with mlflow-skinny and pandas instead of mlflow: a third of the size, enough to load most models. Equal to the
 // argument when there is nothing to replace.
 Requirements lighten(const Requirements& full);
 

@@ -54,8 +54,9 @@ TEST_CASE("requirements: of an MLflow model's folder, whichever file names them"
 
 TEST_CASE("requirements: the light variant replaces mlflow alone") {
   CHECK(lighten({"3.11", {"mlflow==3.17.2", "mlflow-tracing==3", "numpy"}}).lines ==
-        std::vector<std::string>{"mlflow-skinny==3.17.2", "mlflow-tracing==3", "numpy"});
-  CHECK(lighten({"3.11", {"MLflow>=3"}}).lines == std::vector<std::string>{"mlflow-skinny>=3"});
+        std::vector<std::string>{"mlflow-skinny==3.17.2", "mlflow-tracing==3", "numpy", "pandas"});
+  CHECK(lighten({"3.11", {"MLflow>=3"}}).lines == std::vector<std::string>{"mlflow-skinny>=3", "pandas"});
+  CHECK(lighten({"3.11", {"mlflow==3", "pandas<3"}}).lines == std::vector<std::string>{"mlflow-skinny==3", "pandas<3"});
   for (const char* same : {"mlflow[extras]==3", "mlflow-skinny==3", "numpy"})
     CHECK(lighten({"", {same}}).lines == std::vector<std::string>{same});
   CHECK(requirements_key({"3.11", {"a"}}) != requirements_key({"3.12", {"a"}}));
