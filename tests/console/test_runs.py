@@ -1,23 +1,6 @@
 """The runs table and the page of one run, with data made by the real MLflow client."""
-import mlflow
-import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
 from playwright.sync_api import expect
-
-
-@pytest.fixture(scope="module")
-def runs(server):
-    client = MlflowClient(tracking_uri=server.url)
-    experiment = client.create_experiment("console")
-    made = {}
-    for i in range(60):
-        run = client.create_run(experiment, run_name=f"forest-{i}")
-        client.log_batch(run.info.run_id, metrics=[Metric("accuracy", (i + s) / 100, 1000 + s, s) for s in range(5)],
-                         params=[Param("trees", str(i)), Param("note", "<img src=x onerror=window.hacked=1>")])
-        client.set_terminated(run.info.run_id)
-        made[f"forest-{i}"] = run.info.run_id
-    return experiment, made
 
 
 def table(page):

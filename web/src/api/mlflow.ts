@@ -37,6 +37,10 @@ export const listArtifacts = (run_id: string, path?: string) =>
 export const searchModels = (filter: string) =>
   get<{ registered_models?: RegisteredModel[] }>(`${base}/registered-models/search`, { filter: filter || undefined, max_results: 500 });
 export const getModel = (name: string) => get<{ registered_model: RegisteredModel }>(`${base}/registered-models/get`, { name });
+export const getVersion = (name: string, version: string) =>
+  get<{ model_version: ModelVersion }>(`${base}/model-versions/get`, { name, version });
+export const getVersionByAlias = (name: string, alias: string) =>
+  get<{ model_version: ModelVersion }>(`${base}/registered-models/alias`, { name, alias });
 export const searchVersions = (name: string) =>
   get<{ model_versions?: ModelVersion[] }>(`${base}/model-versions/search`, { filter: `name='${name.replace(/'/g, "''")}'`, max_results: 500 });
 export const artifactUrl = (run_id: string, path: string) =>

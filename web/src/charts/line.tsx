@@ -8,8 +8,12 @@ export interface Point { step: number; value: number; timestamp: number }
 
 const ink = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const font = "12px system-ui, sans-serif";
+const steps = Array.from({ length: 12 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat(); // whole steps only
+
 export function Line({ title, points }: { title: string; points: Point[] }) {
   const box = useRef<HTMLDivElement>(null);
+  const under = useRef<HTMLSpanElement>(null);
   useEffect(() => {
     const target = box.current!;
     let plot: uPlot | undefined;
@@ -17,10 +21,16 @@ export function Line({ title, points }: { title: string; points: Point[] }) {
       const axis = { stroke: ink("--soft"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
       plot = new uPlot(
         {
-          width: target.clientWidth, height: 200, legend: { live: true },
+          width: target.clientWidth, height: 200, legend: { show: false }, // one line: its name and figures stand above it
           cursor: { sync: { key: "metrics" } },
+          hooks: {
+            setCursor: [(u) => {
+              const point = points[u.cursor.idx ?? -1];
+              if (under.current) under.current.textContent = point ? `step ${point.step}: ${number(point.value)}` : "";
+            }],
+          },
           scales: { x: { time: false } },
-          axes: [{ ...axis, label: "step", labelSize: 16, size: 32 }, { ...axis, size: 56 }],
+          axes: [{ ...axis, label: "step", labelSize: 16, size: 32, font, labelFont: font, incrs: steps }, { ...axis, size: 56, font, values: (_, ticks) => ticks.map((tick) => number(tick)) }],
           series: [{ label: "step" }, { label: title, stroke: ink("--accent"), width: 1.5, points: { show: points.length < 60 } }],
         },
         [points.map((p) => p.step), points.map((p) => p.value)],
@@ -42,12 +52,13 @@ export function Line({ title, points }: { title: string; points: Point[] }) {
   const values = points.map((p) => p.value).filter(Number.isFinite);
   return (
     <div class="card" data-metric={title}>
-      <h3>
+      <h2>
         {title}
         <span class="soft">
           last {number(values.at(-1))} · min {number(Math.min(...values))} · max {number(Math.max(...values))}
         </span>
-      </h3>
+        <span class="soft under" ref={under} />
+      </h2>
       <div ref={box} role="img" aria-label={`${title} over ${points.length} steps, last ${number(values.at(-1))}`} />
     </div>
   );

@@ -1,8 +1,7 @@
 // Registered models, and the versions of one.
-import { useState } from "preact/hooks";
 import { getModel, searchModels, searchVersions, type ModelVersion, type RegisteredModel } from "../api/mlflow";
 import { ago, exact } from "../format";
-import { go } from "../location";
+import { go, place, setQuery } from "../location";
 import { useLoad } from "../load";
 import { AsCommand } from "../parts/command";
 import { Empty } from "../parts/empty";
@@ -16,18 +15,18 @@ const modelColumns: Column<RegisteredModel>[] = [
   { key: "latest", title: "Latest", number: true, cell: (m) => m.latest_versions?.map((v) => v.version).sort((a, b) => Number(b) - Number(a))[0] ?? "" },
   { key: "aliases", title: "Aliases", cell: (m) => m.aliases?.map((a) => <span class="tag accent" key={a.alias}>{a.alias} → {a.version}</span>) },
   { key: "updated", title: "Changed", number: true, cell: (m) => ago(m.last_updated_timestamp), exact: (m) => exact(m.last_updated_timestamp) },
-  { key: "description", title: "About", cell: (m) => m.description ?? "", exact: (m) => m.description ?? "" },
+  { key: "description", title: "About", cell: (m) => m.description ?? "", wrap: true },
 ];
 
-const snippet = (url: string) => `import mlflow
+const snippet = (url: string, name = "wine") => `import mlflow
 mlflow.set_tracking_uri("${url}")
-mlflow.sklearn.log_model(model, name="model", registered_model_name="wine")`;
+mlflow.sklearn.log_model(model, name="model", registered_model_name="${name}")`;
 
 export function Models() {
-  const [typed, setTyped] = useState("");
+  const typed = place.value.query.get("find") ?? "";
   const filter = typed ? `name ILIKE '%${typed.replace(/'/g, "''")}%'` : "";
   const { data, error } = useLoad(`models ${filter}`, () => searchModels(filter), 5000);
-  const models = data?.registered_models?.filter((m) => !isPrompt(m));
+  const models = data && (data.registered_models ?? []).filter((m) => !isPrompt(m));
   return (
     <>
       <div class="head">
@@ -36,7 +35,7 @@ export function Models() {
         <span class="spring" />
         <AsCommand lines={`import mlflow\nmlflow.set_tracking_uri("${window.location.origin}")\nmlflow.search_registered_models(${filter ? `filter_string=${JSON.stringify(filter)}` : ""})`} />
       </div>
-      <div class="bar"><input aria-label="Find a model" id="search" placeholder="part of a name" value={typed} onInput={(e) => setTyped(e.currentTarget.value)} /></div>
+      <div class="bar"><input aria-label="Find a model" id="search" placeholder="part of a name" value={typed} onInput={(e) => setQuery({ find: e.currentTarget.value })} /></div>
       {error ? <div class="error" role="alert">{error}</div> : null}
       {models && !models.length ? (
         typed ? <p class="soft">No model has “{typed}” in its name.</p> : <Empty title="No models yet" snippet={snippet(window.location.origin)}>Register one from Python:</Empty>
@@ -48,18 +47,18 @@ export function Models() {
 }
 
 const versionColumns = (name: string): Column<ModelVersion>[] => [
-  { key: "version", title: "Version", number: true, cell: (v) => v.version },
+  { key: "version", title: "Version", cell: (v) => v.version },
   { key: "aliases", title: "Aliases", cell: (v) => v.aliases?.map((a) => <span class="tag accent" key={a}>{a}</span>) },
   { key: "status", title: "Status", cell: (v) => <State word={v.status ?? "READY"} /> },
   { key: "created", title: "Made", number: true, cell: (v) => ago(v.creation_timestamp), exact: (v) => exact(v.creation_timestamp) },
   { key: "run", title: "Run", cell: (v) => (v.run_id ? <a href={`/ui/runs/${v.run_id}`}>{v.run_id.slice(0, 8)}</a> : "") },
-  { key: "source", title: "Source", cell: (v) => v.source ?? "", exact: (v) => v.source ?? "" },
   { key: "deploy", title: "Deploy", cell: (v) => <code>modelkit deploy models:/{name}/{v.version} --name {name}</code> },
+  { key: "source", title: "Source", cell: (v) => v.source ?? "", exact: (v) => v.source ?? "" },
 ];
 
 export function ModelPage({ name }: { name: string }) {
-  const model = useLoad(`model ${name}`, () => getModel(name), 5000);
-  const versions = useLoad(`versions ${name}`, () => searchVersions(name), 5000);
+  const model = useLoad(`model ${name}`, () => getModel(name), 2000);
+  const versions = useLoad(`versions ${name}`, () => searchVersions(name), 2000);
   if (!model.data) return model.error ? <div class="error" role="alert">{model.error}</div> : null;
   const rows = [...(versions.data?.model_versions ?? [])].sort((a, b) => Number(b.version) - Number(a.version));
   const aliases = new Map<string, string[]>();
@@ -69,12 +68,17 @@ export function ModelPage({ name }: { name: string }) {
     <>
       <div class="head">
         <h1>{name}</h1>
-        <span class="soft">{rows.length} versions</span>
+        <span class="soft">{versions.data ? `${rows.length} version${rows.length === 1 ? "" : "s"}` : ""}</span>
         <span class="spring" />
-        <AsCommand lines={`modelkit deploy models:/${name}/${rows[0]?.version ?? 1} --name ${name}`} />
+        <AsCommand lines={`import mlflow\nmlflow.set_tracking_uri("${window.location.origin}")\nmlflow.search_model_versions(filter_string=${JSON.stringify(`name='${name}'`)})`} />
       </div>
-      <p>{model.data.registered_model.description}</p>
-      <Table columns={versionColumns(name)} rows={shown} id={(v) => v.version} label="Versions" />
+      {model.data.registered_model.description ? <p>{model.data.registered_model.description}</p> : null}
+      {versions.error ? <div class="error" role="alert">{versions.error}</div> : null}
+      {versions.data && !rows.length ? (
+        <Empty title="No versions yet" snippet={snippet(window.location.origin, name)}>Add one from Python:</Empty>
+      ) : (
+        <Table columns={versionColumns(name)} rows={shown} id={(v) => v.version} label="Versions" />
+      )}
     </>
   );
 }

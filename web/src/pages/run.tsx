@@ -10,7 +10,7 @@ function Pairs({ title, pairs }: { title: string; pairs: [string, string][] }) {
   if (!pairs.length) return null;
   return (
     <section class="card">
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <dl class="facts">{pairs.map(([key, value]) => [<dt key={key}>{key}</dt>, <dd key={`${key}=`}>{value}</dd>])}</dl>
     </section>
   );

@@ -6,7 +6,7 @@ export function AsCommand({ lines }: { lines: string }) {
   return (
     <>
       <button aria-expanded={open} onClick={() => setOpen(!open)}>As command</button>
-      {open ? <pre style={{ flexBasis: "100%" }}>{lines}</pre> : null}
+      {open ? <pre tabIndex={0} role="region" aria-label="Command" style={{ flexBasis: "100%" }}>{lines}</pre> : null}
     </>
   );
 }

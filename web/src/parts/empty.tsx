@@ -6,7 +6,7 @@ export function Empty({ title, children, snippet }: { title: string; children?: 
     <div class="empty">
       <strong>{title}</strong>
       {children ? <span class="soft">{children}</span> : null}
-      <pre>{snippet}</pre>
+      <pre tabIndex={0} role="region" aria-label="Example">{snippet}</pre>
       <button onClick={() => void navigator.clipboard.writeText(snippet)}>Copy</button>
     </div>
   );

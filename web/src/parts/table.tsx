@@ -8,6 +8,7 @@ export interface Column<Row> {
   title: string;
   number?: boolean;
   sortable?: boolean;
+  wrap?: boolean; // long text; only in tables of a few rows, because virtual rows are equally high
   cell: (row: Row) => ComponentChildren;
   exact?: (row: Row) => string;
 }
@@ -88,7 +89,7 @@ export function Table<Row>({ columns, rows, id, label, sort, onSort, onOpen, onE
           {rows.slice(first, last).map((row, i) => (
             <tr key={id(row)} class={first + i === chosen ? "chosen" : ""} onClick={() => setChosen(first + i)} onDblClick={() => onOpen?.(row)}>
               {columns.map((column) => (
-                <td key={column.key} class={column.number ? "number" : ""} title={column.exact?.(row)}>{column.cell(row)}</td>
+                <td key={column.key} class={column.number ? "number" : column.wrap ? "wrap" : ""} title={column.exact?.(row)}>{column.cell(row)}</td>
               ))}
             </tr>
           ))}

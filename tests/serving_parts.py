@@ -1,8 +1,9 @@
-"""What the serving tests share: kubectl, small ONNX models that are told apart by their answers, and open-loop load."""
+"""What the tests of serving and of the console share: kubectl, small ONNX models that are told apart by their answers, and open-loop load."""
 import os
 import subprocess
 import threading
 import time
+import urllib.request
 from collections import Counter
 from http.client import HTTPConnection
 from urllib.parse import urlparse
@@ -34,6 +35,27 @@ def times(factor):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     return model
+
+
+def register_times(server):
+    """Through the real MLflow client: models:/times/1 answers x, /2 answers 2x, /3 does not load."""
+    import mlflow
+    from mlflow.models import infer_signature
+    mlflow.set_tracking_uri(server.url)
+    row = np.ones((1, 4), dtype=np.float32)
+    # Named requirements, because finding them out loads every model in one more process.
+    wanted = {"name": "m", "signature": infer_signature(row, row), "pip_requirements": ["onnx"]}
+    for factor in (1, 2):
+        with mlflow.start_run():
+            mlflow.onnx.log_model(times(factor), registered_model_name="times", **wanted)
+    with mlflow.start_run():
+        info = mlflow.onnx.log_model(times(3), **wanted)
+    model_id = info.model_id
+    request = urllib.request.Request(
+        f"{server.url}/api/2.0/mlflow-artifacts/artifacts/0/models/{model_id}/artifacts/model.onnx", data=b"this is no model", method="PUT")
+    urllib.request.urlopen(request)
+    mlflow.register_model(f"models:/{model_id}", "times")
+    return "times"
 
 
 class Load:
