@@ -77,9 +77,9 @@ def models(server):
 @pytest.fixture(scope="session")
 def deployments(server, models):
     """`shared` answers 90 : 10 from two revisions; `stuck` keeps its old revision, because the new one does not load."""
-    server.run("deploy", "models:/times/1", "--name", "shared", "--format", "onnx")
-    server.run("deploy", "models:/times@challenger", "--name", "shared", "--format", "onnx", "--canary", "10")
-    server.run("deploy", "models:/times/1", "--name", "stuck", "--format", "onnx")
+    done = [server.run("deploy", model, "--name", name, "--format", "onnx", *more, check=False)
+            for name, model, *more in (("shared", "models:/times/1"), ("shared", "models:/times@challenger", "--canary", "10"), ("stuck", "models:/times/1"))]
+    assert [d.returncode for d in done] == [0, 0, 0], [d.stdout + d.stderr for d in done]
     failed = server.run("deploy", "models:/times/3", "--name", "stuck", "--format", "onnx", check=False)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     return ["shared", "stuck"]

@@ -41,11 +41,23 @@ export function Line({ title, points }: { title: string; points: Point[] }) {
       if (entries.some((entry) => entry.isIntersecting) && !plot) draw();
     });
     const sized = new ResizeObserver(() => plot?.setSize({ width: target.clientWidth, height: 200 }));
+    // A canvas does not follow the style sheet: another theme is another drawing.
+    const redraw = () => {
+      if (!plot) return;
+      plot.destroy();
+      draw();
+    };
+    const themed = new MutationObserver(redraw);
+    themed.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const dark = window.matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", redraw);
     seen.observe(target);
     sized.observe(target);
     return () => {
       seen.disconnect();
       sized.disconnect();
+      themed.disconnect();
+      dark.removeEventListener("change", redraw);
       plot?.destroy();
     };
   }, [points]);
