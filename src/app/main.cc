@@ -10,7 +10,7 @@ int main(int count, char** words) {
   using namespace mk;
   const std::vector<cli::Verb> verbs = {
       app::up_verb(),       cli::deploy_verb(), cli::rollout_verb(), cli::apply_verb(),        cli::get_verb(),
-      cli::describe_verb(), cli::logs_verb(),   cli::delete_verb(),  cli::image_verb(),        cli::version_verb(),
+      cli::describe_verb(), cli::logs_verb(),   cli::delete_verb(),  cli::image_verb(), cli::doctor_verb(),        cli::version_verb(),
       cli::environment_verb(),
       cli::model_server_verb(),
       cli::gateway_verb(),

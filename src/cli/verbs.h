@@ -7,6 +7,7 @@ namespace mk::cli {
 Verb apply_verb();     // apply.cc
 Verb delete_verb();    // delete.cc
 Verb deploy_verb();    // deploy.cc
+Verb doctor_verb();    // doctor.cc
 Verb describe_verb();  // describe.cc
 Verb environment_verb();  // environment.cc
 Verb gateway_verb();   // gateway.cc
