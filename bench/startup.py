@@ -58,7 +58,7 @@ def pss_mb(pids):
 
 
 def answers(port, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -77,7 +77,9 @@ def one_start(command, folder, port, data_port, idle):
     environment = dict(os.environ, PATH=f"{ROOT}/.venv/bin:{os.environ['PATH']}", MLFLOW_DISABLE_TELEMETRY="true")
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True)
-    while answers(port, "POST", "/api/2.0/mlflow/experiments/create", {"name": "first"}) != 200:
+    tries = 0
+    while answers(port, "POST", "/api/2.0/mlflow/experiments/create", {"name": f"first-{tries}"}) != 200:
+        tries += 1
         time.sleep(0.001)
         if time.monotonic() - began > 120:
             raise SystemExit(f"{command[0]} is not ready after 120 s")

@@ -42,6 +42,8 @@ def register_times(server):
     import mlflow
     from mlflow.models import infer_signature
     mlflow.set_tracking_uri(server.url)
+    # Named, because the client keeps the last file's experiment in mind.
+    experiment = mlflow.set_experiment("serving").experiment_id
     row = np.ones((1, 4), dtype=np.float32)
     # Named requirements, because finding them out loads every model in one more process.
     wanted = {"name": "m", "signature": infer_signature(row, row), "pip_requirements": ["onnx"]}
@@ -52,7 +54,7 @@ def register_times(server):
         info = mlflow.onnx.log_model(times(3), **wanted)
     model_id = info.model_id
     request = urllib.request.Request(
-        f"{server.url}/api/2.0/mlflow-artifacts/artifacts/0/models/{model_id}/artifacts/model.onnx", data=b"this is no model", method="PUT")
+        f"{server.url}/api/2.0/mlflow-artifacts/artifacts/{experiment}/models/{model_id}/artifacts/model.onnx", data=b"this is no model", method="PUT")
     urllib.request.urlopen(request)
     mlflow.register_model(f"models:/{model_id}", "times")
     return "times"

@@ -97,7 +97,6 @@ void send_stored_file(const blob::Blobs& blobs, const blob::Path& path, const ne
   net::Response head;
   head.headers = {{"Content-Type", std::string(content_type_of(path.name()))},
                   {"Content-Disposition", disposition_of(path.name())},
-                  {"X-Content-Type-Options", "nosniff"},
                   {"Content-Security-Policy", "default-src 'none'; sandbox"},
                   {"Cache-Control", "no-cache"},
                   {"Accept-Ranges", "bytes"}};

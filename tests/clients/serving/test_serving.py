@@ -192,6 +192,7 @@ def test_predictions_go_on_while_the_control_plane_is_dead(make_server, monkeypa
     server = make_server("mortal")
     kubectl = Kubectl(server)
     mlflow.set_tracking_uri(server.url)
+    mlflow.set_experiment("serving")
     with mlflow.start_run():
         mlflow.onnx.log_model(times(2), name="m", registered_model_name="times")
     apply(kubectl, "alive", "models:/times/1")
