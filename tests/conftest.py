@@ -1,4 +1,6 @@
 """Fixtures for the tests with real clients."""
+import sys
+
 import pytest
 
 from modelkit import Modelkit
@@ -37,3 +39,13 @@ def quiet_clients(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "KUBECONFIG", "MODELKIT_SERVER", "MODELKIT_DATA"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgetful_mlflow():
+    """The MLflow client keeps its server and experiment in module variables; the next file has a server of its own."""
+    yield
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
+        mlflow.tracking.fluent._active_experiment_id = None
