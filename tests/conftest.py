@@ -1,4 +1,5 @@
 """Fixtures for the tests with real clients."""
+import os
 import sys
 
 import pytest
@@ -43,9 +44,12 @@ def quiet_clients(monkeypatch):
 
 @pytest.fixture(autouse=True, scope="module")
 def forgetful_mlflow():
-    """The MLflow client keeps its server and experiment in module variables; the next file has a server of its own."""
+    """The MLflow client keeps its server and experiment in variables of its own and in the environment; the next file has
+    another server."""
     yield
     if mlflow := sys.modules.get("mlflow"):
         mlflow.set_tracking_uri(None)
         mlflow.set_registry_uri(None)
         mlflow.tracking.fluent._active_experiment_id = None
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID"):
+        os.environ.pop(name, None)
