@@ -13,7 +13,7 @@ constexpr int64_t kApplicationId = 0x6d6b6974;  // "mkit", in the header of the 
 
 // Our own migrations; PRAGMA user_version is how many have run. Never edited once released.
 // An object's id is a place in the table, so that new ones are appended; names are unique in the index
-// (memory), which is the only way to the table. Segments of a stream lie side by side.
+// (memory), which is the only way to the table.
 constexpr std::array kLayouts = {
     R"(CREATE TABLE store_objects(id INTEGER PRIMARY KEY, resource TEXT NOT NULL, space TEXT NOT NULL,
          name TEXT NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL);
@@ -23,6 +23,13 @@ constexpr std::array kLayouts = {
        CREATE TABLE store_counters(one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL,
          segment INTEGER NOT NULL);
        INSERT INTO store_counters VALUES(1, 1, 0);)",
+    // Segments by number, which are unique in the whole store. With the bytes in the key's own tree (layout 1), finding
+    // the place of a new segment read every large one on the way: 0.8 ms of CPU a write beside histories of 100 KB.
+    R"(ALTER TABLE store_segments RENAME TO store_segments_1;
+       CREATE TABLE store_segments(id INTEGER PRIMARY KEY, stream TEXT NOT NULL, bytes BLOB NOT NULL);
+       INSERT INTO store_segments SELECT id, stream, bytes FROM store_segments_1 ORDER BY id;
+       DROP TABLE store_segments_1;
+       CREATE INDEX store_segments_by_stream ON store_segments(stream);)",
 };
 
 Failure newer(std::string_view what, size_t found, size_t known) {

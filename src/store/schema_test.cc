@@ -29,7 +29,7 @@ std::string golden(const char* name) {
 }  // namespace
 
 TEST_CASE("store schema: every layout that was released is read, and brought up to date") {
-  for (const char* layout : {"layout_1.sql"}) {
+  for (const char* layout : {"layout_1.sql", "layout_2.sql"}) {
     CAPTURE(layout);
     TestFolder folder;
     write_db(folder.db(), golden(layout));

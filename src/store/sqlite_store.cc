@@ -150,9 +150,9 @@ void SqliteStore::merge_segments(std::string stream, int64_t first, int64_t last
     if (there != (first == last ? 1 : 2)) {
       return fail(Code::kNotFound, "segment_not_found", "the segments were replaced or dropped meanwhile");
     }
-    MK_TRY(
-        [[maybe_unused]] auto gone,
-        rows.exec("DELETE FROM store_segments WHERE stream = ? AND id BETWEEN ? AND ?", {name, first, last}));
+    MK_TRY([[maybe_unused]] auto gone, rows.exec("DELETE FROM store_segments INDEXED BY store_segments_by_stream "
+                                                 "WHERE stream = ? AND id BETWEEN ? AND ?",
+                                                 {name, first, last}));
     MK_TRY([[maybe_unused]] auto added,
            rows.exec("INSERT INTO store_segments(stream, id, bytes) VALUES(?, ?, ?)",
                      {name, last, Bytes{merged}}));
@@ -294,7 +294,7 @@ Result<void> SqliteStore::read(const std::function<Result<void>(RowReader&)>& re
 Result<std::vector<std::pair<int64_t, Blob>>> SqliteStore::segments(std::string_view stream) const {
   std::vector<std::pair<int64_t, Blob>> out;
   MK_OK(read([&](RowReader& rows) {
-    return rows.query("SELECT id, bytes FROM store_segments WHERE stream = ? ORDER BY id", {stream},
+    return rows.query("SELECT id, bytes FROM store_segments INDEXED BY store_segments_by_stream WHERE stream = ? ORDER BY id", {stream},
                       [&](const Row& row) {
                         out.emplace_back(row.integer(0), Blob(row.text(1)));
                         return true;
