@@ -1,11 +1,11 @@
-"""One model over V2 REST: modelkit's model server against KServe's Python server, same model file, same ONNX Runtime.
+"""One model over V2 REST: modelkit's model server against KServe's Python server and MLServer, same model file, same ONNX Runtime.
 
-    bench/serving.py [--binary build/release/modelkit] [--connections 1,8,64] [--seconds 4] [--rounds 5] [--no-peer]
+    bench/serving.py [--binary build/release/modelkit] [--connections 1,8,64] [--seconds 4] [--rounds 5] [--servers ours,gateway,kserve1,...]
 
 An MLP of 784-1024-1024-10 with random weights; requests are JSON of 1 x 784 values, 32 different bodies in turn, sent
 by wrk with one thread on the same machine. Rounds alternate between the servers; the middle round is shown. Every reply
 must be 200 and the answer to each body is compared with the model's own before and after. CPU is of all the server's
-processes. KServe goes into .cache/kserve (from PyPI) on first use.
+processes. The peers go into .cache (from PyPI) on first use. "gateway" is ours behind `modelkit gateway`.
 """
 import argparse
 import json
@@ -25,14 +25,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv/bin/python"
 CACHE = ROOT / ".cache"
-PEER = CACHE / "kserve"
-PEER_PACKAGES = ["kserve==0.21.0", "onnxruntime==1.31.1", "numpy"]
+PEERS = ROOT / "bench/serving_peers"
+PACKAGES = {"kserve": ["kserve==0.21.0", "onnxruntime==1.31.1", "numpy"],
+            "mlserver": ["mlserver==1.7.1", "onnxruntime==1.31.1", "numpy"]}
 BODIES = 32
 
+# Arguments: the file and, if wanted, a number that becomes an 11th output, by which versions are told apart.
 MAKE_MODEL = """
 import sys, numpy as np, onnx
 from onnx import TensorProto, helper, numpy_helper
 rng, sizes, nodes, weights, x = np.random.default_rng(0), (784, 1024, 1024, 10), [], [], "x"
+mark = sys.argv[2:]
 for i in range(3):
     scale = np.sqrt(sizes[i])
     weights += [numpy_helper.from_array((rng.standard_normal((sizes[i], sizes[i + 1])) / scale).astype("f"), f"w{i}"),
@@ -40,9 +43,15 @@ for i in range(3):
     nodes.append(helper.make_node("Gemm", [x, f"w{i}", f"b{i}"], [f"g{i}"])); x = f"g{i}"
     if i < 2:
         nodes.append(helper.make_node("Relu", [x], [f"r{i}"])); x = f"r{i}"
-nodes.append(helper.make_node("Softmax", [x], ["y"], axis=1))
+if mark:
+    weights += [numpy_helper.from_array(np.zeros((1024, 1), "f"), "zero"),
+                numpy_helper.from_array(np.full(1, mark[0], "f"), "mark")]
+    nodes += [helper.make_node("Gemm", ["r1", "zero", "mark"], ["m"]), helper.make_node("Softmax", [x], ["s"], axis=1),
+              helper.make_node("Concat", ["s", "m"], ["y"], axis=1)]
+else:
+    nodes.append(helper.make_node("Softmax", [x], ["y"], axis=1))
 info = lambda name, width: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
-model = helper.make_model(helper.make_graph(nodes, "mlp", [info("x", 784)], [info("y", 10)], weights),
+model = helper.make_model(helper.make_graph(nodes, "mlp", [info("x", 784)], [info("y", 11 if mark else 10)], weights),
                           opset_imports=[helper.make_opsetid("", 17)])
 model.ir_version = 8
 onnx.save(model, sys.argv[1])
@@ -141,14 +150,14 @@ def wrk(server, script, connections, seconds):
             "cpu": (server.cpu_seconds() - before) / count * 1e6}
 
 
-def write_script(folder, bodies):
+def write_script(folder, bodies, target="/v2/models/mlp/infer"):
     path = Path(folder) / "bodies.lua"
     listed = ",\n".join(f"[==[{b}]==]" for b in bodies)
     path.write_text(f"""local bodies = {{{listed}}}
 local requests, n = {{}}, 0
 function init()
   for i, body in ipairs(bodies) do
-    requests[i] = wrk.format("POST", "/v2/models/mlp/infer", {{["Content-Type"] = "application/json"}}, body)
+    requests[i] = wrk.format("POST", "{target}", {{["Content-Type"] = "application/json"}}, body)
   end
 end
 function request() n = n % #requests + 1; return requests[n] end
@@ -156,21 +165,79 @@ function request() n = n % #requests + 1; return requests[n] end
     return str(path)
 
 
-def start_ours(binary, model):
+def start_ours(binary, model, folder):
     port = free_port()
     return Server("modelkit", [binary, "model-server", "--folder", model, "--name", "mlp", "--port", port], port)
 
 
-def start_peer(model, workers):
-    os.environ["BENCH_MODEL"] = model
-    if not (PEER / "bin/python").exists():
-        print(f"installing {', '.join(PEER_PACKAGES)} into {PEER.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run(["/usr/bin/python3.11", "-m", "venv", PEER], check=True)
-        subprocess.run([PEER / "bin/python", "-m", "pip", "install", "-q", *PEER_PACKAGES], check=True)
-    port = free_port()
-    name = f"KServe {workers} worker{'s' if workers > 1 else ''}"
-    return Server(name, [PEER / "bin/python", ROOT / "bench/serving_peers/kserve_onnx.py", "--http_port", port,
-                         "--workers", workers], port)
+class Gateway(Server):
+    """Our model server behind our gateway; both count."""
+
+    def __init__(self, binary, model, folder):
+        self.inner = start_ours(binary, model, folder)
+        Path(folder, "routes.json").write_text(json.dumps({"schemaVersion": 1, "generation": 1, "routes": [
+            {"service": "default/mlp", "hosts": [], "pathPrefixes": [{"prefix": "/v2/models/mlp", "strip": False}],
+             "backends": [{"revision": "mlp-1", "weight": 100, "endpoints": [{"address": "127.0.0.1", "port": self.inner.port}]}]}]}))
+        port = free_port()
+        super().__init__("modelkit, gateway", [binary, "gateway", "--folder", folder, "--port", port], port)
+
+    def processes(self):
+        return super().processes() + self.inner.processes()
+
+    def stop(self):
+        super().stop()
+        self.inner.stop()
+
+
+def environment_of(peer):
+    """The Python of the peer's own environment."""
+    place = CACHE / peer
+    if not (place / "bin/python").exists():
+        print(f"installing {', '.join(PACKAGES[peer])} into {place.relative_to(ROOT)}", file=sys.stderr)
+        subprocess.run(["/usr/bin/python3.11", "-m", "venv", place], check=True)
+        subprocess.run([place / "bin/python", "-m", "pip", "install", "-q", *PACKAGES[peer]], check=True)
+    return place / "bin/python"
+
+
+def kserve(workers, threads):
+    def start(binary, model, folder):
+        os.environ |= {"BENCH_MODEL": model, "BENCH_THREADS": str(threads)}
+        port = free_port()
+        name = f"KServe 0.21.0, workers {workers}" + ("" if threads else ", all threads")
+        return Server(name, [environment_of("kserve"), PEERS / "kserve_onnx.py", "--http_port", port, "--workers", workers], port)
+    return start
+
+
+def write_mlserver_settings(folder, port, workers, batch):
+    """Without what the comparison does not need: gzip, debug, access log, metrics."""
+    server = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port(), "host": "127.0.0.1", "parallel_workers": workers,
+              "debug": False, "gzip_enabled": False, "metrics_endpoint": None, "metrics_dir": folder,
+              "logging_settings": {"version": 1, "disable_existing_loggers": True, "root": {"level": "ERROR"}}}
+    model = {"name": "mlp", "implementation": "mlserver_onnx.Onnx"}
+    if batch:
+        model |= {"max_batch_size": batch, "max_batch_time": 0.001}
+    Path(folder, "settings.json").write_text(json.dumps(server))
+    Path(folder, "model-settings.json").write_text(json.dumps(model))
+
+
+def mlserver(workers, threads, batch=0):
+    def start(binary, model, folder):
+        port = free_port()
+        write_mlserver_settings(folder, port, workers, batch)
+        os.environ |= {"BENCH_MODEL": model, "BENCH_THREADS": str(threads), "PYTHONPATH": str(PEERS)}
+        name = f"MLServer 1.7.1, parallel_workers {workers}" + (f", batches of {batch}" if batch else "") + ("" if threads else ", all threads")
+        try:
+            return Server(name, [environment_of("mlserver").parent / "mlserver", "start", folder], port)
+        finally:
+            del os.environ["PYTHONPATH"]
+    return start
+
+
+# By name for --servers. Workers: of KServe, processes that serve; of MLServer, processes that compute beside the one that
+# serves, 0 = in that one. Threads: of one run of ONNX Runtime; 0 = its default, all processors.
+SERVERS = {"ours": start_ours, "gateway": Gateway, "kserve1": kserve(1, 1), "kserve2": kserve(2, 1), "kserve1t": kserve(1, 0),
+           "mlserver0": mlserver(0, 1), "mlserver1": mlserver(1, 1), "mlserver2": mlserver(2, 1), "mlserver0b": mlserver(0, 1, 32),
+           "mlserver0t": mlserver(0, 0)}
 
 
 def main():
@@ -179,7 +246,7 @@ def main():
     parser.add_argument("--connections", default="1,8,64")
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--servers", default="ours,gateway,kserve1,kserve2,kserve1t,mlserver0,mlserver0b,mlserver2", help=", ".join(SERVERS))
     parser.add_argument("--json")
     arguments = parser.parse_args()
 
@@ -194,10 +261,10 @@ def main():
         script = write_script(folder, bodies)
         servers = []
         try:
-            servers.append(start_ours(arguments.binary, model))
-            if not arguments.no_peer:
-                for workers in (1, 2):
-                    servers.append(start_peer(model, workers))
+            for name in arguments.servers.split(","):
+                own = Path(folder, name)
+                own.mkdir()
+                servers.append(SERVERS[name](arguments.binary, model, str(own)))
             results = measure(servers, bodies, wanted, script, arguments)
             show(servers, results, arguments)
         finally:
@@ -222,19 +289,29 @@ def measure(servers, bodies, wanted, script, arguments):
 
 
 def show(servers, results, arguments):
-    print(f"Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; {arguments.rounds} rounds of "
-          f"{arguments.seconds} s each, alternating.\n")
-    print("| server | connections | req/s | p50 ms | p99 ms | CPU us/req |\n|---|---|---|---|---|---|")
-    for connections in map(int, arguments.connections.split(",")):
+    print(f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, load average at the end {os.getloadavg()[0]:.1f} on {os.cpu_count()} "
+          f"processors; {arguments.rounds} rounds of {arguments.seconds} s each, alternating.\n")
+    connections = [int(c) for c in arguments.connections.split(",")]
+    middle = {}
+    print("| server | connections | req/s (min - max) | p50 ms | p99 ms | CPU us/req |\n|---|---|---|---|---|---|")
+    for count in connections:
         for server in servers:
-            rounds = results[f"{server.name}/{connections}"]
-            middle = {k: statistics.median(r[k] for r in rounds) for k in rounds[0]}
-            print(f"| {server.name} | {connections} | {middle['rate']:.0f} | {middle['p50']:.2f} | {middle['p99']:.2f} | "
-                  f"{middle['cpu']:.0f} |")
+            rounds = results[f"{server.name}/{count}"]
+            m = middle[server.name, count] = {k: statistics.median(r[k] for r in rounds) for k in rounds[0]}
+            rates = [r["rate"] for r in rounds]
+            print(f"| {server.name} | {count} | {m['rate']:.0f} ({min(rates):.0f} - {max(rates):.0f}) | {m['p50']:.2f} | {m['p99']:.2f} | {m['cpu']:.0f} |")
     print("\n| server | memory (PSS) | command |\n|---|---|---|")
     for server in servers:
         words = " ".join(Path(str(c)).name if str(c).startswith("/") else str(c) for c in server.command)
         print(f"| {server.name} | {server.memory_mib():.0f} MiB | `{words}` |")
+    peers = [s.name for s in servers if not s.name.startswith("modelkit")]
+    if peers and "modelkit" in [s.name for s in servers]:
+        print("\n| connections | modelkit req/s | best peer req/s | ratio | modelkit p99 ms | best peer p99 ms |\n|---|---|---|---|---|---|")
+        for count in connections:
+            ours, best = middle["modelkit", count], max(peers, key=lambda name: middle[name, count]["rate"])
+            fastest = min(middle[name, count]["p99"] for name in peers)
+            print(f"| {count} | {ours['rate']:.0f} | {middle[best, count]['rate']:.0f} ({best}) | {ours['rate'] / middle[best, count]['rate']:.2f}x | "
+                  f"{ours['p99']:.2f} | {fastest:.2f} |")
 
 
 if __name__ == "__main__":

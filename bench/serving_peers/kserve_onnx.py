@@ -1,4 +1,4 @@
-"""The peer: KServe's own Python server around ONNX Runtime. BENCH_MODEL=FILE kserve_onnx.py [KServe's arguments]"""
+"""The peer: KServe's own Python server around ONNX Runtime. BENCH_MODEL=FILE BENCH_THREADS=N kserve_onnx.py [KServe's arguments]"""
 import os
 
 import onnxruntime
@@ -17,7 +17,8 @@ class Onnx(Model):
     def run(self, rows):
         if self.session is None:
             options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1  # as ours
+            if threads := int(os.environ["BENCH_THREADS"]):  # 0 = the default of ONNX Runtime
+                options.intra_op_num_threads = threads
             self.session = onnxruntime.InferenceSession(MODEL, options)
         return self.session.run(None, {INPUT: rows})[0]
 

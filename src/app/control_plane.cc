@@ -28,7 +28,7 @@
 #include "core/objects.h"
 #include "core/retention.h"
 #include "core/store_access.h"
-#include "dataplane/engines/python/worker.h"
+#include "dataplane/engines/python/workers.h"
 #include "modules/registry/module.h"
 #include "modules/serving/controller.h"
 #include "modules/serving/routes.h"

@@ -4,7 +4,7 @@
 #include "base/format.h"
 #include "cli/data_folder.h"
 #include "cli/verbs.h"
-#include "dataplane/engines/python/worker.h"
+#include "dataplane/engines/python/workers.h"
 #include "node/environments/build.h"
 
 namespace mk::cli {

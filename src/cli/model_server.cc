@@ -26,6 +26,8 @@ Result<int> run_verb(const Arguments& arguments) {
   MK_TRY(const auto threads, arguments.integer("--threads", 1, 256));
   options.intra_op_threads = static_cast<int>(threads);
   MK_TRY(options.batch_rows_max, arguments.integer("--batch-rows", 1, 4096));
+  MK_TRY(const auto workers, arguments.integer("--workers", 0, 64));
+  options.workers_max = static_cast<int>(workers);
   MK_TRY(const auto memory, arguments.integer("--worker-memory-mib", 64, 1 << 20));
   options.worker_memory_bytes_max = static_cast<uint64_t>(memory) << 20;
   MK_TRY(const auto seconds, arguments.integer("--request-seconds", 1, 3600));
@@ -54,7 +56,9 @@ Verb model_server_verb() {
               {"--onnxruntime", "PATH", "where ONNX Runtime is ($MODELKIT_ONNXRUNTIME)"},
               {"--threads", "N", "threads of one ONNX run", "1"},
               {"--batch-rows", "N", "rows that waiting requests may share a run with; 1 = never", "32"},
-              {"--worker-memory-mib", "N", "memory bound of a Python worker", "4096"},
+              {"--workers", "N", "Python processes of the model at most; 0 = one a processor, at most 4 ($MLSERVER_PARALLEL_WORKERS)",
+               environment_or("MLSERVER_PARALLEL_WORKERS", "0")},
+              {"--worker-memory-mib", "N", "memory bound of each of them", "4096"},
               {"--request-seconds", "N", "how long one request may take, waiting included", "60"},
               {"--load-seconds", "N", "how long a model in Python may take to load", "180"},
               {"--no-sandbox", "", "run a Python model with our own rights; only for models that you wrote"},

@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "dataplane/engines/onnx/session.h"
 #include "dataplane/engines/onnx/trial.h"
-#include "dataplane/engines/python/worker.h"
+#include "dataplane/engines/python/limits.h"
+#include "dataplane/engines/python/workers.h"
 #include "dataplane/modelserver/batcher.h"
 #include "dataplane/modelserver/limits.h"
 #include "dataplane/modelserver/model_folder.h"
@@ -86,7 +87,7 @@ class Server final : public ModelServer {
       batching.runners = io_->size();
       batching.post = [io = io_.get()](os::Task task) { io->post(std::move(task)); };
     } else {
-      batching.runners = python ? 1 : runners_for(options_.intra_op_threads);
+      batching.runners = python ? static_cast<size_t>(workers_max()) : runners_for(options_.intra_op_threads);
       served_owner_.pool = os::make_thread_pool(batching.runners, "runner");
       batching.post = [pool = served_owner_.pool.get()](os::Task task) { pool->post(std::move(task)); };
     }
@@ -109,10 +110,16 @@ class Server final : public ModelServer {
     options.folder = model.folder;
     options.file = model.file;
     options.loader = model.format == ModelFormat::kPyfunc ? "pyfunc" : "sklearn";
+    options.processes_max = workers_max();
     options.sandboxed = options_.sandbox;
     options.memory_bytes_max = options_.worker_memory_bytes_max;
     options.load_deadline = options_.load_deadline;
-    return python::start_worker(std::move(options));
+    return python::start_workers(std::move(options));
+  }
+
+  int workers_max() const {
+    if (options_.workers_max > 0) return std::min(options_.workers_max, python::kProcessesMax);
+    return static_cast<int>(std::min<size_t>(runners_for(1), python::kProcessesUnasked));
   }
 
   // Models that answer within a millisecond run on the I/O thread itself: handing over costs as much as they do.
@@ -139,13 +146,16 @@ class Server final : public ModelServer {
     return decision;
   }
 
-  // Null error when the model can be asked now.
-  Result<Served*> ready() const {
+  Result<Served*> loaded() const {
     Served* served = served_.load(std::memory_order_acquire);
     if (!served)
       return fail(Code::kUnavailable, "loading", fmt::format("model \"{}\" is still loading", options_.name));
-    MK_OK(served->engine->ready());
     return served;
+  }
+  // Null error when the model can be asked now.
+  Result<void> ready() const {
+    MK_TRY(const Served* served, loaded());
+    return served->engine->ready();
   }
 
   net::Response answer(Route route) const {
@@ -154,18 +164,17 @@ class Server final : public ModelServer {
       case Route::kLive: return net::Response::json("{\"live\":true}");
       case Route::kReady:
       case Route::kModelReady: {
-        const auto served = ready();
-        if (!served) return error_reply(served.error());
+        const auto can = ready();
+        if (!can) return error_reply(can.error());
         return net::Response::json(route == Route::kReady
                                        ? "{\"ready\":true}"
                                        : "{\"name\":" + quoted(options_.name) + ",\"ready\":true}");
       }
       case Route::kModel: {
-        const Served* served = served_.load(std::memory_order_acquire);
-        if (!served)
-          return error_reply({Code::kUnavailable, "loading", fmt::format("model \"{}\" is still loading", options_.name)});
-        return net::Response::json(v2::write_model_metadata(options_.name, options_.version, served->engine->platform(),
-                                                            served->engine->signature()));
+        const auto served = loaded();
+        if (!served) return error_reply(served.error());
+        return net::Response::json(v2::write_model_metadata(options_.name, options_.version, (*served)->engine->platform(),
+                                                            (*served)->engine->signature()));
       }
       case Route::kInfer: break;
     }
@@ -179,7 +188,8 @@ class Server final : public ModelServer {
   }
 
   void infer(net::Request request, net::Reply reply) {
-    auto served = ready();
+    // Not ready(): a request waits for a worker that starts again.
+    auto served = loaded();
     if (!served) return reply.send(error_reply(served.error()));
     auto parsed = parse(request, (*served)->engine->signature());
     if (!parsed) return reply.send(error_reply(parsed.error()));

@@ -21,6 +21,7 @@ struct ModelServerOptions {
   int intra_op_threads = 1;           // of ONNX Runtime; more help large models when few requests come at once
   int64_t batch_rows_max = 32;        // 1 = requests never share a run
   Duration run_deadline = Duration::from_seconds(60);     // of one request, waiting included
+  int workers_max = 0;                // Python processes of the model; 0 = one a processor, at most 4
   uint64_t worker_memory_bytes_max = uint64_t{4} << 30;
   Duration load_deadline = Duration::from_seconds(180);  // of a model in Python
   bool sandbox = true;                // false: the Python worker can do what we can; for trusted models and tests

@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kSizesBytes = 12;  // 4 of the head's length, 8 of the rest's
 
 Failure gone() { return fail(Code::kUnavailable, "worker_gone", "the model's worker ended"); }
-Failure malformed() { return fail(Code::kUnavailable, "worker_malformed", "the model's worker sent a malformed answer"); }
+Failure malformed() { return fail(Code::kUnavailable, kMalformed, "the model's worker sent a malformed answer"); }
 
 Result<void> wait_for(int fd, short events, Duration deadline) {
   while (true) {

@@ -15,6 +15,9 @@ namespace mk::dataplane::python {
 inline constexpr size_t kHeadBytesMax = 1u << 20;
 inline constexpr size_t kRestBytesMax = 512u << 20;
 
+// The reason of an answer that is not what the worker should send.
+inline constexpr const char* kMalformed = "worker_malformed";
+
 struct Frame {
   Json head;
   std::string rest;
