@@ -22,12 +22,16 @@ class Modelkit:
         self.process = None
         self.start()
 
+    def program(self):
+        """What stands before the verb."""
+        return [BINARY]
+
     def start(self):
         endpoints = self.folder / "endpoints.json"
         endpoints.unlink(missing_ok=True)
         self.log = open(self.folder.parent / f"{self.folder.name}.log", "ab")
         self.process = subprocess.Popen(
-            [BINARY, "up", "--data", self.folder, "--port", "0", "--data-port", "0", "--grpc-port", "0", *self.extra],
+            [*self.program(), "up", "--data", self.folder, "--port", "0", "--data-port", "0", "--grpc-port", "0", *self.extra],
             stdout=self.log, stderr=self.log, start_new_session=True)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -17,7 +17,8 @@ DEBIAN = {
     "the build": ["cmake", "ninja-build", "ccache", "mold"],
     "libraries": ["libboost1.81-dev", "libboost-url1.81-dev", "libssl-dev", "libsqlite3-dev", "libfmt-dev", "libyaml-dev",
                   "libre2-dev", "libzstd-dev", "nlohmann-json3-dev", "doctest-dev", "libbenchmark-dev"],
-    "tests and the console": ["python3-venv", "python3-dev", "nodejs", "npm", "chromium", "wrk", "iproute2", "curl", "openssl"],
+    "tests and the console": ["python3-venv", "python3-dev", "nodejs", "npm", "chromium", "wrk", "iproute2", "curl", "openssl",
+                              "uidmap"],
 }
 
 

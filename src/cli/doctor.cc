@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "dataplane/engines/onnx/library.h"
 #include "os/files.h"
+#include "os/users.h"
 
 namespace mk::cli {
 namespace {
@@ -48,8 +49,13 @@ Finding disk(const std::string& folder) {
 }
 
 Finding isolation() {
-  if (geteuid() == 0) return {"isolation", true, "root: every Pod runs as a user of its own"};
-  return {"isolation", false, "not root: Pods run as you and could act as you; see docs/pods.md"};
+  const auto users = os::open_users("");
+  if (!users)
+    return {"isolation", false,
+            fmt::format("Pods would run as you, so none is started: {}; see docs/pods.md", users.error().sentence())};
+  const os::UserRange range = (*users)->range();
+  return {"isolation", true,
+          fmt::format("every Pod runs as a user of its own, {} - {}", range.first, range.first + range.count - 1)};
 }
 
 Finding namespaces() {

@@ -75,7 +75,7 @@ void Agent::stop_everything(Duration limit) {
 }
 
 core::Controller Agent::controller() {
-  // What a Pod waits for: a mapped image, a ConfigMap or Secret.
+  // What a Pod waits for: a mapped image, a ConfigMap or Secret, its namespace's permission.
   const auto pending_pods = [this](const core::Reader& reader, const store::Object& changed) {
     std::vector<store::Key> keys;
     store::Selection pods{.resource = "pods"};
@@ -89,7 +89,8 @@ core::Controller Agent::controller() {
           .resource = "pods",
           .related = {{.resource = "images.modelkit.dev", .owner = false, .map = pending_pods},
                       {.resource = "configmaps", .owner = false, .map = pending_pods},
-                      {.resource = "secrets", .owner = false, .map = pending_pods}},
+                      {.resource = "secrets", .owner = false, .map = pending_pods},
+                      {.resource = "namespaces", .owner = false, .map = pending_pods}},
           .reconcile = [this](core::World& world, const store::Key& key) { return reconcile(world, key); },
           .workers = 4};
 }
@@ -226,7 +227,7 @@ Result<Agent::PodRef> Agent::take(core::World& world, const PodSpec& spec) {
     for (const auto& [uid, other] : pods_) used.insert(other->record.slot);
     // Round and round, so that an address or uid rests before it is used again. Slot 0 of the block is never
     // used.
-    do next_slot_ = next_slot_ + 1 >= kSlots ? 1 : next_slot_ + 1;
+    do next_slot_ = next_slot_ + 1 >= records_.slots() ? 1 : next_slot_ + 1;
     while (used.contains(next_slot_));
     live->record.slot = next_slot_;
     pods_[spec.uid] = live;

@@ -27,8 +27,9 @@ struct AgentSettings {
   std::string data;                  // the data folder, hidden from Pods that have their own user
   std::vector<std::string> visible;  // folders beneath it that Pods may read
   std::string self;                  // this program, for images of its own
-  bool own_users = false;            // root: each Pod gets a uid
-  uint32_t user = 0;                 // ours, which Pods have otherwise
+  os::Users* users = nullptr;        // each Pod gets one; null = they run as us
+  std::string not_isolated;          // why there are none and what to do: only where a namespace allows it Pods run as us
+  uint32_t user = 0;                 // ours
 };
 
 class Agent {
@@ -72,6 +73,7 @@ class Agent {
                             const Json& pod, const PodSpec& spec, const Seen& seen, const Plan& plan);
   void note_doings(const PodRef& live, const PodSpec& spec, const Plan& plan);
   Ground ground_of(const PodRef& live) const;
+  Result<void> check_isolation(core::World& world, const PodSpec& spec) const;
   PodRef find(std::string_view uid) const;
   std::vector<PodRef> find_named(const store::Key& key) const;
 

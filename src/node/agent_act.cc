@@ -21,16 +21,31 @@ Ground Agent::ground_of(const PodRef& live) const {
   ground.host_ip = settings_.host_ip;
   ground.node_name = settings_.node_name;
   ground.home = records_.home(live->record.uid);
-  if (settings_.own_users) {
-    ground.user = records_.user(live->record.slot);
+  if (settings_.users != nullptr) {
+    const uint32_t user = records_.user(live->record.slot);
+    ground.user = user;
+    ground.give = [users = settings_.users, user](const std::vector<std::string>& paths) { return users->give(paths, user); };
     ground.hidden = {hidden_};
     ground.visible = settings_.visible;
   }
   return ground;
 }
 
+// A process that runs as us is the owner to our API, and may read, write and signal whatever is the owner's.
+Result<void> Agent::check_isolation(core::World& world, const PodSpec& spec) const {
+  if (settings_.users != nullptr || settings_.not_isolated.empty()) return {};
+  const store::ObjectRef space = world.reader.get({"namespaces", "", spec.space});
+  if (space != nullptr && space->json().at({"metadata", "labels", kShareOwner}).text() == "allow") return {};
+  return fail(Error{Code::kFailedPrecondition, "NotIsolated",
+                    fmt::format("this Pod would run as modelkit's owner and could do all that the owner can: {}",
+                                settings_.not_isolated)}
+                  .with_hint(fmt::format("or accept that for the whole namespace: kubectl label namespace {} {}=allow",
+                                         spec.space, kShareOwner)));
+}
+
 Result<os::ProcessSpec> Agent::prepare_container(core::World& world, const PodRef& live, const Json& pod,
                                                  const PodSpec& spec, const Container& container) {
+  MK_OK(check_isolation(world, spec));
   const Lookup lookup = [&](const store::Key& key) { return world.reader.get(key); };
   std::vector<Json> images;
   for (const store::ObjectRef& object : world.reader.list({.resource = "images.modelkit.dev"}))
@@ -38,7 +53,7 @@ Result<os::ProcessSpec> Agent::prepare_container(core::World& world, const PodRe
   MK_TRY(const ImageProgram image, resolve_image(container.image, images, settings_.self));
   const Ground ground = ground_of(live);
   if (!live->volumes) {
-    MK_TRY(live->volumes, prepare_volumes(pod, spec, ground.home, ground.user, lookup));
+    MK_TRY(live->volumes, prepare_volumes(pod, spec, ground.home, ground.give, lookup));
   }
   return process_spec(pod, spec, container, image, *live->volumes, ground, lookup);
 }
@@ -152,8 +167,8 @@ Result<void> Agent::write_status(core::World& world, const PodRef& live, const s
   Place place;
   place.pod_ip = records_.address(live->record.slot);
   place.host_ip = settings_.host_ip;
-  place.own_uid = settings_.own_users;
-  place.uid = settings_.own_users ? records_.user(live->record.slot) : settings_.user;
+  place.own_uid = settings_.users != nullptr;
+  place.uid = place.own_uid ? records_.user(live->record.slot) : settings_.user;
   place.started = live->record.taken;
   note_doings(live, spec, plan);
   Json status = pod_status(pod, spec, seen, plan, place);

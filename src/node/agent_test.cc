@@ -82,6 +82,26 @@ TEST_CASE("agent: an unmapped image says what to do, and the mapping starts the 
   CHECK(w.state("a") == "running");
 }
 
+TEST_CASE("agent: where Pods would run as the owner they wait until their namespace allows it") {
+  PodWorld w;
+  w.begin();
+  w.not_isolated = "there is no range; get one";
+  w.restart();
+  w.world.apply(kImage);
+  w.world.apply(pod("a"));
+  w.world.run_for(1_s);
+  CHECK(w.state("a") == "waiting NotIsolated");
+  CHECK(has_event(w, "a", "there is no range; get one; or accept that for the whole namespace: kubectl label namespace"));
+  CHECK(w.processes.running().empty());
+  for (const char* label : {"deny", "allow"}) {
+    w.world.apply(fmt::format(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: default, labels: {{modelkit.dev/pods-as-owner: {}}}}}}}",
+        label));
+    w.world.run_for(1_s);
+    CHECK(w.state("a") == (std::string_view(label) == "allow" ? "running" : "waiting NotIsolated"));
+  }
+}
+
 TEST_CASE("agent: a missing config map is waited for") {
   PodWorld w;
   w.begin();

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -19,12 +18,16 @@ constexpr std::string_view kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 // The home folder as the process sees it, mounted when the process has a view of its own.
 Result<std::string> prepare_home(const Ground& ground, os::ProcessSpec& process) {
   const std::string folder = ground.home + "/home";
-  MK_OK(os::make_folder(folder + "/tmp"));
+  // Only once: what lies in it is the Pod's from then on, and may be a link to somewhere else.
+  if (!os::exists(folder)) {
+    MK_OK(os::make_folder(folder + "/tmp"));
+    if (ground.give) {
+      auto given = ground.give({folder + "/tmp", folder});
+      if (!given) (void)os::remove_all(folder);  // the next try begins anew
+      MK_OK(given);
+    }
+  }
   if (!ground.user) return folder;
-  for (const std::string& path : {folder, folder + "/tmp"})
-    if (chown(path.c_str(), *ground.user, *ground.user) != 0)
-      return fail(Code::kUnavailable, "CreateContainerError",
-                  "the Pod's home folder cannot be given to its user");
   process.mounts.push_back({folder, std::string(kHome), false});
   return std::string(kHome);
 }

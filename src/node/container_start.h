@@ -17,6 +17,7 @@ struct Ground {
   std::string pod_ip, host_ip, node_name;
   std::string home;                  // the Pod's folder
   std::optional<uint32_t> user;      // the Pod's own uid; unset = ours
+  Give give;                         // set with `user`
   std::vector<std::string> hidden;   // private folders of the machine that the Pod must not see
   std::vector<std::string> visible;  // folders beneath them that it may read
 };

@@ -2,10 +2,14 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/time.h"
 
 namespace mk::node {
+
+// A namespace with this label = "allow" may run Pods as modelkit's own user where they can have none of their own.
+inline constexpr std::string_view kShareOwner = "modelkit.dev/pods-as-owner";
 
 inline constexpr int64_t kPodsMax = 250;                              // capacity.pods of the Node object
 inline constexpr Duration kBackoffFirst = Duration::from_seconds(1);  // doubles with each crash in a row
@@ -29,8 +33,7 @@ inline constexpr uint64_t kOpenFilesMax = 16'384;
 inline constexpr uint64_t kTasksMax = 4'096;  // processes and threads of one Pod's uid
 inline constexpr size_t kVolumeFilesMax = 4'096;
 inline constexpr size_t kVolumeBytesMax = 16u << 20;  // of one projected volume
-inline constexpr uint32_t kSlots = 65'536;            // addresses and uids of one data folder
+inline constexpr uint32_t kSlots = 65'536;            // addresses and uids of one data folder, at most
 inline constexpr uint32_t kSlotBlocks = 63;           // 127.64.0.0 .. 127.126.255.255
-inline constexpr uint32_t kFirstUid = 200'000;
 
 }  // namespace mk::node

@@ -17,19 +17,26 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
   auto node = std::unique_ptr<Node>(new Node());
   MK_TRY(const std::string shim, os::install_shim(settings.binaries));
   node->machine_ = read_machine(settings.data);
-  node->processes_ = os::make_shim_processes(shim);
+  AgentSettings agent;
+  if (auto users = os::open_users(shim)) {
+    node->users_ = std::move(*users);
+  } else {
+    agent.not_isolated = users.error().sentence();
+    log::warn("Pods cannot be kept apart from their owner, so none will start", {{"why", agent.not_isolated}});
+  }
+  node->processes_ =
+      os::make_shim_processes(shim, node->users_ == nullptr ? -1 : node->users_->user_namespace());
   node->client_ = net::make_client();
   node->threads_ = os::make_thread_pool(kThreads, "node");
   node->probes_ = make_probe_runner(*node->client_, *node->processes_, *node->threads_);
   std::error_code error;
-  AgentSettings agent;
   agent.node_name = node->machine_.host_name;
   agent.data = settings.data;
   agent.visible = std::move(settings.visible);
   agent.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  agent.own_users = geteuid() == 0;
+  agent.users = node->users_.get();
   agent.user = geteuid();
-  node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods), *node->processes_,
+  node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods, node->users_.get()), *node->processes_,
                                          node->probes_, node->threads_);
   node->logs_ = std::make_unique<PodLogs>(objects, node->agent_->records(), node->threads_->clock());
   return node;

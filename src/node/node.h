@@ -44,6 +44,7 @@ class Node {
  private:
   Node() = default;
   Machine machine_;
+  std::unique_ptr<os::Users> users_;
   std::unique_ptr<os::Processes> processes_;
   std::unique_ptr<net::Client> client_;    // makes HTTP probes
   std::shared_ptr<os::Executor> threads_;  // waits for probes

@@ -1,5 +1,7 @@
 #include "node/pod_records.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -11,17 +13,19 @@ namespace {
 constexpr int64_t kSchema = 1;
 }
 
-PodRecords::PodRecords(std::string root) : root_(std::move(root)) {
+PodRecords::PodRecords(std::string root, os::Users* users) : root_(std::move(root)), users_(users) {
   uint32_t hash = 2166136261u;  // FNV-1a
   for (const char c : root_) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
   block_ = hash % kSlotBlocks;
+  slots_ = users_ == nullptr ? kSlots : std::min(kSlots, users_->range().count / kSlotBlocks);
 }
 
 std::string PodRecords::address(uint32_t slot) const {
   return fmt::format("127.{}.{}.{}", 64 + block_, slot >> 8, slot & 255);
 }
 uint32_t PodRecords::user(uint32_t slot) const {
-  return kFirstUid + block_ * kSlots + slot;
+  // The slot of a record may come from a wider range.
+  return users_->range().first + block_ * slots_ + slot % slots_;
 }
 
 std::string PodRecords::home(std::string_view uid) const {
@@ -82,7 +86,8 @@ Result<std::vector<PodRecord>> PodRecords::load() const {
 }
 
 void PodRecords::remove(std::string_view uid) const {
-  if (auto removed = os::remove_all(home(uid)); !removed)
+  auto removed = users_ == nullptr ? os::remove_all(home(uid)) : users_->remove_all(home(uid));
+  if (!removed)
     log::warn("a pod's folder cannot be removed", {{"pod_uid", uid}, {"why", removed.error().message}});
 }
 

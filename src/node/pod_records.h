@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "os/users.h"
 
 namespace mk::node {
 
@@ -31,7 +32,8 @@ struct PodRecord {
 class PodRecords {
  public:
   // `root` is made when missing. Unreadable records are left where they are and reported.
-  explicit PodRecords(std::string root);
+  // `users`: of the Pods; null when they run as us. Outlives the records.
+  explicit PodRecords(std::string root, os::Users* users = nullptr);
   Result<std::vector<PodRecord>> load() const;
   Result<void> save(const PodRecord& record) const;
   void remove(std::string_view uid) const;
@@ -44,11 +46,13 @@ class PodRecords {
 
   // Addresses and uids of different data folders on one machine lie in different blocks.
   std::string address(uint32_t slot) const;  // "127.64.0.1"
-  uint32_t user(uint32_t slot) const;
+  uint32_t user(uint32_t slot) const;        // only with users
+  uint32_t slots() const { return slots_; }
 
  private:
   std::string root_;
-  uint32_t block_ = 0;
+  os::Users* users_;
+  uint32_t block_ = 0, slots_ = 0;
 };
 
 }  // namespace mk::node

@@ -153,7 +153,8 @@ Json pod_status(const Json& pod, const PodSpec& spec, const Seen& seen, const Pl
   set_condition(status, "PodScheduled", true, "", "", seen.now);
   if (!place.own_uid)
     set_condition(status, "modelkit.dev/Isolated", false, "SameUser",
-                  "modelkit does not run as root, so this Pod's processes run as modelkit's own user",
+                  "this Pod's processes run as modelkit's own user, as its namespace allows; `modelkit doctor` says "
+                  "how to give Pods users of their own",
                   seen.now);
   return status;
 }

@@ -39,13 +39,13 @@ class Projection {
     return cannot("a projected source is neither configMap, secret nor downwardAPI");
   }
 
-  Result<void> write(const std::string& folder, std::optional<uint32_t> uid) const {
+  // The folders stay ours: files can be written anew when we have been restarted.
+  Result<void> write(const std::string& folder, std::vector<std::string>& for_pod) const {
     for (const auto& [path, file] : files_) {
       const std::string full = folder + "/" + path;
       MK_OK(os::make_folder(full.substr(0, full.rfind('/')), 0755));
       MK_OK(os::write_file(full, file.bytes, static_cast<uint32_t>(file.mode)));
-      if (uid && chown(full.c_str(), *uid, *uid) != 0)
-        return cannot("a volume's file cannot be given to the Pod");
+      for_pod.push_back(full);
     }
     return {};
   }
@@ -139,15 +139,16 @@ Result<Volume> model_folder(const Json& csi) {
 }
 
 Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& home,
-                       std::optional<uint32_t> uid, const Lookup& lookup) {
+                       std::vector<std::string>& for_pod, const Lookup& lookup) {
   if (const Json* path = volume.find("hostPath")) return host_path(*path);
   if (const Json* csi = volume.find("csi")) return model_folder(*csi);
   Volume made{.folder = fmt::format("{}/volumes/{}", home, volume["name"].text())};
-  MK_OK(os::make_folder(made.folder));
   const bool empty = volume.contains("emptyDir") || volume.contains("ephemeral");
-  if (chmod(made.folder.c_str(), empty ? 0777 : 0755) != 0 ||
-      (uid && chown(made.folder.c_str(), *uid, *uid) != 0))
-    return cannot("a volume's folder cannot be given to the Pod");
+  if (!os::exists(made.folder)) {
+    MK_OK(os::make_folder(made.folder));
+    if (chmod(made.folder.c_str(), empty ? 0777 : 0755) != 0) return cannot("a volume's folder cannot be made");
+    if (empty) for_pod.push_back(made.folder);
+  }
   if (empty) return made;
   made.read_only = true;
   const Json* projected = volume.find("projected");
@@ -164,19 +165,21 @@ Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& h
   } else {
     MK_OK(files.add_source(volume));
   }
-  MK_OK(files.write(made.folder, uid));
+  MK_OK(files.write(made.folder, for_pod));
   return made;
 }
 
 }  // namespace
 
 Result<Volumes> prepare_volumes(const Json& pod, const PodSpec& spec, const std::string& home,
-                                std::optional<uint32_t> uid, const Lookup& lookup) {
+                                const Give& give, const Lookup& lookup) {
   Volumes volumes;
+  std::vector<std::string> for_pod;
   for (const Json& volume : spec.volumes.items()) {
-    MK_TRY(Volume made, prepare(pod, volume, home, uid, lookup));
+    MK_TRY(Volume made, prepare(pod, volume, home, for_pod, lookup));
     volumes.emplace(volume["name"].text(), std::move(made));
   }
+  if (give && !for_pod.empty()) MK_OK(give(for_pod));
   return volumes;
 }
 

@@ -1,8 +1,8 @@
 // A Pod's volumes as folders: emptyDir, configMap, secret, downwardAPI and projected ones are made in the
 // Pod's own folder; hostPath and registry models are the folders that they name.
 #pragma once
+#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +19,13 @@ struct Volume {
   bool read_only = false;
   bool model = false;  // a registered model: its place goes into MODELKIT_MODEL_DIR
 };
+// Makes files and folders belong to the Pod's user; unset when that is ours.
+using Give = std::function<Result<void>(const std::vector<std::string>& paths)>;
 using Volumes = std::map<std::string, Volume, std::less<>>;
 
-// Makes what is missing beneath `home`, owned by `uid` when set. kFailedPrecondition names what is not there.
+// Makes what is missing beneath `home`. kFailedPrecondition names what is not there.
 Result<Volumes> prepare_volumes(const Json& pod, const PodSpec& spec, const std::string& home,
-                                std::optional<uint32_t> uid, const Lookup& lookup);
+                                const Give& give, const Lookup& lookup);
 
 // Where one container sees them.
 Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& container,

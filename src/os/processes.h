@@ -67,8 +67,9 @@ class Processes {
   virtual void on_exit(std::function<void(const std::string& folder)> call) = 0;
 };
 
-// `shim`: path of the shim's executable.
-std::unique_ptr<Processes> make_shim_processes(std::string shim);
+// `shim`: path of the shim's executable. `user_namespace`: a descriptor of the one that specs' uids belong to (os/users.h),
+// open as long as the result lives; -1 = ours.
+std::unique_ptr<Processes> make_shim_processes(std::string shim, int user_namespace = -1);
 // Writes the embedded shim to `folder`/<hash>/modelkit-shim unless it is there; its path.
 Result<std::string> install_shim(const std::string& folder);
 

@@ -250,7 +250,7 @@ int pidfd_open_of(int pid) {
 
 class ShimProcesses final : public Processes {
  public:
-  explicit ShimProcesses(std::string shim) : shim_(std::move(shim)) {}
+  ShimProcesses(std::string shim, int user_namespace) : shim_(std::move(shim)), user_namespace_(user_namespace) {}
 
   Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override {
     MK_TRY(const std::string text, spec_text(spec));
@@ -258,7 +258,7 @@ class ShimProcesses final : public Processes {
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0)
       return fail(Code::kUnavailable, "process_start", "no file descriptor is left");
-    auto pid = spawn(folder, ready[1]);
+    auto pid = spawn(folder, ready[1], spec.uid ? user_namespace_ : -1);
     close(ready[1]);
     if (!pid) {
       close(ready[0]);
@@ -312,17 +312,18 @@ class ShimProcesses final : public Processes {
   void on_exit(std::function<void(const std::string&)> call) override { watcher_.on_exit(std::move(call)); }
 
  private:
-  Result<pid_t> spawn(const std::string& folder, int ready) {
-    // Only `ready` and /dev/null go along: everything of ours is close-on-exec.
+  Result<pid_t> spawn(const std::string& folder, int ready, int user_namespace) {
+    // Only these and /dev/null go along: everything of ours is close-on-exec.
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ready, 3);
-    posix_spawn_file_actions_addclosefrom_np(&actions, 4);
-    std::string name = "modelkit-shim", where = folder, fd = "3";
-    char* argv[] = {name.data(), where.data(), fd.data(), nullptr};
+    if (user_namespace >= 0) posix_spawn_file_actions_adddup2(&actions, user_namespace, 4);
+    posix_spawn_file_actions_addclosefrom_np(&actions, user_namespace >= 0 ? 5 : 4);
+    std::string name = "modelkit-shim", where = folder, fd = "3", space = "4";
+    char* argv[] = {name.data(), where.data(), fd.data(), user_namespace >= 0 ? space.data() : nullptr, nullptr};
     char* envp[] = {nullptr};
     pid_t pid = 0;
     const int error = posix_spawn(&pid, shim_.c_str(), &actions, nullptr, argv, envp);
@@ -427,13 +428,14 @@ class ShimProcesses final : public Processes {
   }
 
   std::string shim_;
+  int user_namespace_;
   Watcher watcher_;
 };
 
 }  // namespace
 
-std::unique_ptr<Processes> make_shim_processes(std::string shim) {
-  return std::make_unique<ShimProcesses>(std::move(shim));
+std::unique_ptr<Processes> make_shim_processes(std::string shim, int user_namespace) {
+  return std::make_unique<ShimProcesses>(std::move(shim), user_namespace);
 }
 
 Result<std::string> install_shim(const std::string& folder) {

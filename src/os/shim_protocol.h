@@ -11,8 +11,8 @@
 //   sock   requests "status", "signal N", "stop GRACE_MS", one a line; replies "ok key=value ..." or "error
 //   text"
 //
-// modelkit-shim FOLDER READY_FD: it writes "ok\n" or "error TEXT\n" to READY_FD once the process runs or
-// cannot, and closes it.
+// modelkit-shim FOLDER READY_FD [USER_NAMESPACE_FD]: it writes "ok\n" or "error TEXT\n" to READY_FD once the process runs or
+// cannot, and closes it. Its errands are in shim/errand.h.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -66,7 +68,14 @@ void reset_signals() {
   for (int number = 1; number < 65; ++number) signal(number, SIG_DFL);
 }
 
-[[noreturn]] void become(const Spec& spec, int out, int err, int report) {
+// Only what the change of user has not taken: from one uid of a namespace to another it takes nothing.
+bool drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  return syscall(SYS_capset, &header, none) == 0;
+}
+
+[[noreturn]] void become(const Spec& spec, int user_namespace, int out, int err, int report) {
   setsid();
   reset_signals();
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -80,11 +89,12 @@ void reset_signals() {
   for (size_t i = 0; i < spec.limit_count; ++i)
     if (setrlimit(static_cast<__rlimit_resource_t>(spec.limits[i].resource), &spec.limits[i].value) != 0)
       give_up(report, "set its limits");
+  if (user_namespace >= 0 && setns(user_namespace, CLONE_NEWUSER) != 0) give_up(report, "join the namespace of Pods' users");
   if (spec.mount_count + spec.hidden_count > 0)
-    if (const char* step = enter_rootfs(spec)) give_up(report, step);
+    if (const char* step = enter_rootfs(spec, user_namespace >= 0)) give_up(report, step);
   if (spec.has_ids) {
     if (setgroups(0, nullptr) != 0 || setresgid(spec.gid, spec.gid, spec.gid) != 0 ||
-        setresuid(spec.uid, spec.uid, spec.uid) != 0)
+        setresuid(spec.uid, spec.uid, spec.uid) != 0 || !drop_capabilities())
       give_up(report, "take its own user id");
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up(report, "give up new privileges");
@@ -98,7 +108,7 @@ void reset_signals() {
 
 }  // namespace
 
-Child start_child(const Spec& spec, StartFailure& failure) {
+Child start_child(const Spec& spec, int user_namespace, StartFailure& failure) {
   Child child;
   int out[2], err[2], report[2];
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
@@ -108,7 +118,7 @@ Child start_child(const Spec& spec, StartFailure& failure) {
   }
   child.started_ns = now_ns();
   child.pid = fork();
-  if (child.pid == 0) become(spec, out[1], err[1], report[1]);
+  if (child.pid == 0) become(spec, user_namespace, out[1], err[1], report[1]);
   close(out[1]);
   close(err[1]);
   close(report[1]);

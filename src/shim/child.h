@@ -18,7 +18,8 @@ struct Child {
   int64_t started_ns = 0;
 };
 
-// Forks and waits until the program runs or has failed to. On failure pid is -1.
-Child start_child(const Spec& spec, StartFailure& failure);
+// Forks and waits until the program runs or has failed to. On failure pid is -1. `user_namespace`: a descriptor of the
+// one that the spec's uid belongs to; -1 = ours.
+Child start_child(const Spec& spec, int user_namespace, StartFailure& failure);
 
 }  // namespace mk::shim

@@ -16,6 +16,7 @@
 #include "os/shim_protocol.h"
 #include "shim/child.h"
 #include "shim/control.h"
+#include "shim/errand.h"
 #include "shim/log_file.h"
 #include "shim/spec.h"
 #include "shim/text.h"
@@ -204,7 +205,7 @@ bool take_lock() {
   return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && access(os::shim::kExitFile, F_OK) != 0;
 }
 
-int supervise(int ready) {
+int supervise(int ready, int user_namespace) {
   if (const char* wrong = read_spec(g_run.spec)) {
     finish_ready(ready, "error ", wrong);
     write_exit(128, 0, "StartError", wrong);
@@ -221,7 +222,8 @@ int supervise(int ready) {
     return 1;
   }
   StartFailure failure;
-  g_run.child = start_child(g_run.spec, failure);
+  g_run.child = start_child(g_run.spec, user_namespace, failure);
+  if (user_namespace >= 0) close(user_namespace);
   if (g_run.child.pid < 0) {
     Text<400> text;
     text.add("cannot ").add(failure.step).add(": ").add(strerrordesc_np(failure.error));
@@ -245,11 +247,13 @@ int supervise(int ready) {
 }  // namespace mk::shim
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1][0] == '-') return mk::shim::run_errand(argc, argv);
   if (argc < 3 || chdir(argv[1]) != 0) return 2;
-  const int ready = std::atoi(argv[2]);
+  const int ready = std::atoi(argv[2]), user_namespace = argc > 3 ? std::atoi(argv[3]) : -1;
+  if (user_namespace >= 0) fcntl(user_namespace, F_SETFD, FD_CLOEXEC);
   if (ready >= 0) fcntl(ready, F_SETFD, FD_CLOEXEC);
   if (!mk::shim::take_lock()) return 3;
   setsid();
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  return mk::shim::supervise(ready);
+  return mk::shim::supervise(ready, user_namespace);
 }

@@ -97,6 +97,7 @@ class PodWorld {
   core::testing::TestWorld world;
   os::SimulatedProcesses processes;
   std::shared_ptr<SaidProbes> probes;
+  std::string not_isolated;  // of the agent, from the next restart on
 
  private:
   void open_agent() {
@@ -104,6 +105,7 @@ class PodWorld {
     settings.node_name = "n1";
     settings.data = folder_;
     settings.self = "/usr/bin/true";
+    settings.not_isolated = not_isolated;
     agent_ = std::make_unique<Agent>(settings, PodRecords(folder_ + "/pods"), processes, probes, executor_);
     if (!agent_->adopt([this](const store::Key& key) { world.host().wake(Agent::kControllerName, key); }))
       abort();
