@@ -49,6 +49,7 @@ namespace {
 
 constexpr size_t kWorkerThreads = 4;
 constexpr Duration kStopGrace = Duration::from_seconds(5);  // for Pods when a person stops everything
+constexpr size_t kWatchThreads = 1;  // watches of the API only: nothing slow runs here
 constexpr size_t kControllerThreads = 2;
 constexpr size_t kBuildThreads = 1;  // one environment at a time: building is heavy
 
@@ -64,12 +65,13 @@ class Embedded final : public ControlPlane {
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
     MK_OK(start_gateway());
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
+    watch_threads_ = os::make_thread_pool(kWatchThreads, "watches");
     MK_OK(build_mlflow());
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
     MK_OK(core::make_first_objects(*objects_));
     MK_OK(build_controllers());
     kubernetes_ = std::make_unique<api::kubernetes::Api>(
-        api::kubernetes::Ports{*objects_, *workers_, &node_->pod_io()});
+        api::kubernetes::Ports{*objects_, *workers_, *watch_threads_, &node_->pod_io()});
     MK_OK(listen());
     MK_OK(join_gateway());
     MK_OK(build_serving());
@@ -211,7 +213,7 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<os::Processes> gateway_processes_;  // its own: on_exit has one listener
   std::unique_ptr<GatewayProcess> gateway_;
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<os::Executor> workers_;
+  std::unique_ptr<os::Executor> workers_, watch_threads_;
   std::unique_ptr<blob::Blobs> blobs_;
   std::unique_ptr<tracking::Tracking> tracking_;
   std::unique_ptr<registry::Module> registry_;

@@ -100,117 +100,237 @@ Admitted<void> Objects::check_namespace(const Kind& kind, std::string_view space
   return refused;
 }
 
-Admitted<Written> Objects::create(const Identity& who, const Kind& kind, std::string_view space, Json object,
-                                  const WriteOptions& options) {
-  const Json& given = std::as_const(object)["metadata"];
-  if (!object.is_object() || !(given.is_object() || given.is_null()))
-    return refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata");
-  Json& metadata = object["metadata"];
-  const std::string name(std::as_const(metadata)["name"].text());
-  if (auto may = authorise(who, "create", kind, space, name); !may) return std::unexpected(may.error());
-  const std::string_view inside = std::as_const(metadata)["namespace"].text();
-  if (!inside.empty() && inside != space)
-    return refuse(Code::kInvalidArgument, "bad_request",
-                  "the namespace of the provided object does not match the namespace sent on the request");
-  if (!std::as_const(metadata)["resourceVersion"].text().empty())
-    return refuse(Code::kInvalidArgument, "bad_request",
-                  "resourceVersion should not be set on objects to be created");
-  if (auto open = check_namespace(kind, space, name); !open) return std::unexpected(open.error());
-  if (kind.namespaced)
-    metadata["namespace"] = space;
-  else
-    metadata.erase("namespace");
+namespace {
 
-  const std::string prefix(std::as_const(metadata)["generateName"].text());
-  if (!name.empty() || prefix.empty())
-    return create_once(kind, {kind.resource(), std::string(kind.namespaced ? space : ""), name},
-                       std::move(object), options);
-  for (int attempt = 0;; ++attempt) {
-    constexpr size_t kPrefixMax = 58;  // so that prefix and suffix make a label
-    metadata["name"] = prefix.substr(0, kPrefixMax) + random_.suffix(5);
-    const Key key{kind.resource(), std::string(kind.namespaced ? space : ""),
-                  std::string(metadata["name"].text())};
-    auto written = create_once(kind, key, object, options);
-    if (written || written.error().error.code != Code::kAlreadyExists ||
-        attempt >= limits::kGenerateNameAttempts)
-      return written;
+Write::Try answered(Admitted<Written> answer) {
+  return {.answer = std::move(answer)};
+}
+// A value or a refusal that ends the try.
+template <typename T>
+Write::Try refused(std::expected<T, Refusal>&& refusal) {
+  return answered(std::unexpected(std::move(refusal).error()));
+}
+Write::Try refused(std::unexpected<Refusal> refusal) {
+  return answered(std::move(refusal));
+}
+
+Write::Try committing(ObjectOp op, std::function<Write::Outcome(Result<store::Committed>)> finish) {
+  Write::Try out;
+  out.txn.objects.push_back(std::move(op));
+  out.finish = std::move(finish);
+  return out;
+}
+
+// What comes of changing an object that there is.
+std::function<Write::Outcome(Result<store::Committed>)> read_outcome(const Kind& kind, const Key& key,
+                                                                     std::vector<std::string> warnings,
+                                                                     bool again) {
+  return [&kind, name = key.name, warnings = std::move(warnings),
+          again](Result<store::Committed> committed) -> Write::Outcome {
+    if (committed) return {Written{committed->objects.front(), warnings}};
+    if (committed.error().code == Code::kConflict) return {refuse_conflict(kind, name), again};
+    if (committed.error().code == Code::kNotFound) return {refuse_not_found(kind, name)};
+    return {refuse(std::move(committed).error())};
+  };
+}
+
+}  // namespace
+
+Admitted<Written> Objects::perform(const Write& write) {
+  while (true) {
+    Write::Try one = write.attempt();
+    if (one.answer) return *std::move(one.answer);
+    Write::Outcome outcome = one.finish(store_.commit(std::move(one.txn)));
+    if (!outcome.again) return std::move(outcome.answer);
   }
 }
 
-Admitted<Written> Objects::create_once(const Kind& kind, const Key& key, Json object,
-                                       const WriteOptions& options) {
+void Objects::perform(const Write& write, os::Executor& later, Done done) {
+  Write::Try one = write.attempt();
+  if (one.answer) return done(*std::move(one.answer));
+  store_.submit(std::move(one.txn), [this, write, &later, done = std::move(done),
+                                     finish = std::move(one.finish)](Result<store::Committed> committed) {
+    Write::Outcome outcome = finish(std::move(committed));
+    if (!outcome.again) return done(std::move(outcome.answer));
+    later.post([this, write, &later, done] { perform(write, later, done); });
+  });
+}
+
+// ---- create
+// ---------------------------------------------------------------------------------------------------
+
+Admitted<Written> Objects::create(const Identity& who, const Kind& kind, std::string_view space, Json object,
+                                  const WriteOptions& options) {
+  return perform(creation(who, kind, std::string(space), std::move(object), options));
+}
+
+Write Objects::creation(Identity who, const Kind& kind, std::string space, Json object, WriteOptions options) {
+  struct State {
+    Identity who;
+    std::string space;
+    Json object;
+    WriteOptions options;
+    int attempts = 0;
+  };
+  auto state =
+      std::make_shared<State>(std::move(who), std::move(space), std::move(object), std::move(options));
+  return {[this, state, &kind]() -> Write::Try {
+    const Json& given = std::as_const(state->object)["metadata"];
+    if (!state->object.is_object() || !(given.is_object() || given.is_null()))
+      return refused(refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata"));
+    const std::string& into = state->space;
+    const std::string name(given["name"].text()), prefix(given["generateName"].text());
+    if (auto may = authorise(state->who, "create", kind, into, name); !may) return refused(std::move(may));
+    const std::string_view inside = given["namespace"].text();
+    if (!inside.empty() && inside != into)
+      return refused(refuse(
+          Code::kInvalidArgument, "bad_request",
+          "the namespace of the provided object does not match the namespace sent on the request"));
+    if (!given["resourceVersion"].text().empty())
+      return refused(refuse(Code::kInvalidArgument, "bad_request",
+                            "resourceVersion should not be set on objects to be created"));
+    if (auto open = check_namespace(kind, into, name); !open) return refused(std::move(open));
+    const bool generated = name.empty() && !prefix.empty();
+    const bool again = generated && ++state->attempts <= limits::kGenerateNameAttempts;
+    Json object = again ? state->object : std::move(state->object);
+    Json& metadata = object["metadata"];
+    if (kind.namespaced)
+      metadata["namespace"] = into;
+    else
+      metadata.erase("namespace");
+    constexpr size_t kPrefixMax = 58;  // so that prefix and suffix make a label
+    if (generated) metadata["name"] = prefix.substr(0, kPrefixMax) + random_.suffix(5);
+    const Key key{kind.resource(), kind.namespaced ? into : std::string(),
+                  std::string(std::as_const(metadata)["name"].text())};
+    return try_create(kind, key, std::move(object), state->options, again);
+  }};
+}
+
+Write::Try Objects::try_create(const Kind& kind, const Key& key, Json object, const WriteOptions& options,
+                               bool again) {
   if (kind.status_subresource) object.erase("status");
   rules::begin(kind, object);
   Admission admission{kind, Admission::Verb::kCreate, options, nullptr, object};
-  if (auto admitted = admit(admission); !admitted) return std::unexpected(admitted.error());
+  if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
   Json& metadata = object["metadata"];
   for (const char* field : {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"})
     metadata.erase(field);
   metadata["uid"] = random_.uuid();
   metadata["creationTimestamp"] = clock_.now().rfc3339();
   if (has_generation(kind)) metadata["generation"] = 1;
-  if (store_.get(key)) return refuse_exists(kind, key.name);
-  Written written{nullptr, std::move(admission.warnings)};
-  if (options.dry_run) {
-    written.object = imagined(key, object, 0);
-    return written;
-  }
-  store::Txn txn;
-  txn.objects.push_back({ObjectOp::Kind::kCreate, key, std::move(object), {}});
-  auto committed = store_.commit(std::move(txn));
-  if (!committed) {
-    if (committed.error().code == Code::kAlreadyExists) return refuse_exists(kind, key.name);
-    return refuse(std::move(committed).error());
-  }
-  written.object = committed->objects.front();
-  // The namespace may have ended between the check and the commit; nothing may outlive it.
-  if (kind.namespaced && !store_.get(Key{"namespaces", "", key.space})) {
-    (void)drop(written.object);
-    return refuse_not_found(*kinds::find_resource("namespaces"), key.space);
-  }
-  return written;
+  if (!again && store_.get(key)) return refused(refuse_exists(kind, key.name));
+  if (options.dry_run) return answered(Written{imagined(key, object, 0), std::move(admission.warnings)});
+  const auto finish = [this, &kind, key, again, warnings = std::move(admission.warnings)](
+                          Result<store::Committed> committed) -> Write::Outcome {
+    if (!committed) {
+      if (committed.error().code == Code::kAlreadyExists) return {refuse_exists(kind, key.name), again};
+      return {refuse(std::move(committed).error())};
+    }
+    const ObjectRef& object = committed->objects.front();
+    // The namespace may have ended between the check and the commit; nothing may outlive it.
+    if (kind.namespaced && !store_.get(Key{"namespaces", "", key.space})) {
+      store::Txn undo;
+      undo.objects.push_back({ObjectOp::Kind::kDelete, key, {}, object->version});
+      store_.submit(std::move(undo), nullptr);
+      return {refuse_not_found(*kinds::find_resource("namespaces"), key.space)};
+    }
+    return {Written{object, warnings}};
+  };
+  return committing({ObjectOp::Kind::kCreate, key, std::move(object), {}}, finish);
 }
 
 // ---- update
 // ---------------------------------------------------------------------------------------------------
 
-struct Objects::Change {
+struct Objects::Replacing {
   const Kind& kind;
   const WriteOptions& options;
-  const Key& key;
-  const Json& wanted;
-  Part part;
-  std::string pinned;  // metadata.resourceVersion given by the caller
+  const ObjectRef& current;
+  const Json& old;  // of `current`
+  Json wanted;
+  bool status = false;
+  bool again = false;  // another try may do better when the object moves on
 };
 
 Admitted<Written> Objects::update(const Identity& who, const Kind& kind, Json object,
                                   const WriteOptions& options) {
-  return replace(who, kind, std::move(object), Part::kAll, options);
+  return perform(replacement(who, kind, std::move(object), false, options));
 }
 
 Admitted<Written> Objects::update_status(const Identity& who, const Kind& kind, Json object,
                                          const WriteOptions& options) {
-  if (!kind.status_subresource)
-    return refuse(Code::kNotFound, "no_status",
-                  fmt::format("{} have no status subresource", kind.resource()));
-  return replace(who, kind, std::move(object), Part::kStatus, options);
+  return perform(replacement(who, kind, std::move(object), true, options));
 }
 
-Admitted<Written> Objects::replace(const Identity& who, const Kind& kind, Json object, Part part,
-                                   const WriteOptions& options) {
-  const Json& wanted = object;
-  const Key key{kind.resource(),
-                kind.namespaced ? std::string(meta(wanted, "namespace").text()) : std::string(),
-                std::string(meta(wanted, "name").text())};
-  if (auto may = authorise(who, "update", kind, key.space, key.name); !may)
-    return std::unexpected(may.error());
-  Change change{kind, options, key, wanted, part, std::string(meta(wanted, "resourceVersion").text())};
-  for (int attempt = 0;; ++attempt) {
-    bool conflict = false;
-    auto written = replace_once(change, conflict);
-    if (!conflict) return written;
-    if (!change.pinned.empty() || attempt >= limits::kModifyAttempts) return refuse_conflict(kind, key.name);
-  }
+Admitted<Written> Objects::modify(const Identity& who, const Kind& kind, const Key& key, bool status,
+                                  const Change& change, const WriteOptions& options) {
+  return perform(modification(who, kind, key, status, change, options));
+}
+
+Write Objects::replacement(Identity who, const Kind& kind, Json object, bool status, WriteOptions options) {
+  struct State {
+    Identity who;
+    Json object;
+    WriteOptions options;
+    int attempts = 0;
+  };
+  auto state = std::make_shared<State>(std::move(who), std::move(object), std::move(options));
+  return {[this, state, &kind, status]() -> Write::Try {
+    const Json& wanted = state->object;
+    const Key key{kind.resource(),
+                  kind.namespaced ? std::string(meta(wanted, "namespace").text()) : std::string(),
+                  std::string(meta(wanted, "name").text())};
+    if (auto may = authorise(state->who, "update", kind, key.space, key.name); !may)
+      return refused(std::move(may));
+    if (status && !kind.status_subresource)
+      return refused(refuse(Code::kNotFound, "no_status",
+                            fmt::format("{} have no status subresource", kind.resource())));
+    const ObjectRef current = store_.get(key);
+    if (!current) return refused(refuse_not_found(kind, key.name));
+    const std::string_view pinned = meta(wanted, "resourceVersion").text();
+    if (!pinned.empty() && pinned != std::to_string(current->version))
+      return refused(refuse_conflict(kind, key.name));
+    const bool again = pinned.empty() && ++state->attempts <= limits::kModifyAttempts;
+    const Json old = current->json();
+    Json next = again ? state->object : std::move(state->object);
+    return try_replace({kind, state->options, current, old, std::move(next), status, again});
+  }};
+}
+
+Write Objects::modification(Identity who, const Kind& kind, Key key, bool status, Change change,
+                            WriteOptions options) {
+  struct State {
+    Identity who;
+    Key key;
+    Change change;
+    WriteOptions options;
+    int attempts = 0;
+  };
+  auto state =
+      std::make_shared<State>(std::move(who), std::move(key), std::move(change), std::move(options));
+  return {[this, state, &kind, status]() -> Write::Try {
+    const Key& at = state->key;
+    if (auto may = authorise(state->who, "patch", kind, at.space, at.name); !may)
+      return refused(std::move(may));
+    const ObjectRef current = store_.get(at);
+    if (!current) return refused(refuse_not_found(kind, at.name));
+    const Json old = current->json();
+    auto next = state->change(old);
+    if (!next) return refused(std::move(next));
+    const Json& wanted = *next;
+    if (meta(wanted, "name").text() != at.name ||
+        (kind.namespaced && meta(wanted, "namespace").text() != at.space))
+      return refused(
+          refuse(Code::kInvalidArgument, "bad_request",
+                 fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                             meta(wanted, "name").text(), at.name)));
+    // A version of the caller's own choosing is a condition; the one we read is only carried along.
+    const std::string_view version = meta(wanted, "resourceVersion").text();
+    if (!version.empty() && version != std::to_string(current->version))
+      return refused(refuse_conflict(kind, at.name));
+    const bool again = ++state->attempts <= limits::kModifyAttempts;
+    return try_replace({kind, state->options, current, old, *std::move(next), status, again});
+  }};
 }
 
 namespace {
@@ -247,72 +367,30 @@ Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_o
 
 }  // namespace
 
-// One read, check and write. `conflict` = the object moved on meanwhile.
-Admitted<Written> Objects::replace_once(Change& change, bool& conflict) {
-  const Kind& kind = change.kind;
-  const ObjectRef current = store_.get(change.key);
-  if (!current) return refuse_not_found(kind, change.key.name);
-  const Json old = current->json();
-  if (!change.pinned.empty() && change.pinned != std::to_string(current->version))
-    return refuse_conflict(kind, change.key.name);
-  if (const std::string_view uid = meta(change.wanted, "uid").text(); !uid.empty() && uid != current->uid)
-    return refuse_conflict(kind, change.key.name,
-                           fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                                       uid, current->uid));
-  const bool status_only = change.part == Part::kStatus;
-  Json next = merged(kind, old, change.wanted, status_only);
-  Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate,
-                      change.options, &old, next};
-  if (auto admitted = admit(admission); !admitted) return std::unexpected(admitted.error());
+Write::Try Objects::try_replace(const Replacing& replacing) {
+  const auto& [kind, options, current, old, wanted, status_only, again] = replacing;
+  const Key& key = current->key;
+  if (const std::string_view uid = meta(wanted, "uid").text(); !uid.empty() && uid != current->uid)
+    return refused(refuse_conflict(
+        kind, key.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
+                    current->uid)));
+  Json next = merged(kind, old, wanted, status_only);
+  Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate, options,
+                      &old, next};
+  if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
   if (!status_only && has_generation(kind) && wants_other(old, next))
     next["metadata"]["generation"] = meta(old, "generation").integer() + 1;
 
-  Written written{current, std::move(admission.warnings)};
-  if (next == old) return written;
+  if (next == old) return answered(Written{current, std::move(admission.warnings)});
   const bool ends =
       is_deleting(next) && meta(next, "finalizers").empty() && !meta(old, "finalizers").empty() &&
       meta(next, "deletionGracePeriodSeconds").integer() == 0 && next.at({"spec", "finalizers"}).empty();
-  if (change.options.dry_run) {
-    written.object = imagined(change.key, next, current->version);
-    return written;
-  }
-  store::Txn txn;
-  txn.objects.push_back({ends ? ObjectOp::Kind::kDelete : ObjectOp::Kind::kUpdate, change.key,
-                         std::move(next), current->version});
-  auto committed = store_.commit(std::move(txn));
-  if (!committed) {
-    conflict = committed.error().code == Code::kConflict;
-    if (committed.error().code == Code::kNotFound) return refuse_not_found(kind, change.key.name);
-    return refuse(std::move(committed).error());
-  }
-  written.object = committed->objects.front();
-  return written;
-}
-
-Admitted<Written> Objects::modify(const Identity& who, const Kind& kind, const Key& key, bool status,
-                                  const std::function<Admitted<Json>(Json)>& change,
-                                  const WriteOptions& options) {
-  if (auto may = authorise(who, "patch", kind, key.space, key.name); !may)
-    return std::unexpected(may.error());
-  for (int attempt = 0;; ++attempt) {
-    const ObjectRef current = store_.get(key);
-    if (!current) return refuse_not_found(kind, key.name);
-    auto next = change(current->json());
-    if (!next) return std::unexpected(std::move(next).error());
-    const Json& wanted = *next;
-    if (meta(wanted, "name").text() != key.name ||
-        (kind.namespaced && meta(wanted, "namespace").text() != key.space))
-      return refuse(Code::kInvalidArgument, "bad_request",
-                    fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                meta(wanted, "name").text(), key.name));
-    // A version of the caller's own choosing is a condition; the one we read is only carried along.
-    const bool pinned = meta(wanted, "resourceVersion").text() != std::to_string(current->version);
-    auto written = status ? update_status(who, kind, std::move(*next), options)
-                          : update(who, kind, std::move(*next), options);
-    const bool again = !written && written.error().error.code == Code::kConflict && !pinned &&
-                       attempt < limits::kModifyAttempts;
-    if (!again) return written;
-  }
+  if (options.dry_run)
+    return answered(Written{imagined(key, next, current->version), std::move(admission.warnings)});
+  return committing({ends ? ObjectOp::Kind::kDelete : ObjectOp::Kind::kUpdate, key, std::move(next),
+                     current->version},
+                    read_outcome(kind, key, std::move(admission.warnings), again));
 }
 
 // ---- remove
@@ -328,35 +406,47 @@ Result<void> Objects::drop(const ObjectRef& object) {
 
 Admitted<ObjectRef> Objects::remove(const Identity& who, const Kind& kind, const Key& key,
                                     const RemoveOptions& options) {
-  if (auto may = authorise(who, "delete", kind, key.space, key.name); !may)
-    return std::unexpected(may.error());
-  if (is_namespace(kind) && (key.name == "default" || key.name == "kube-system"))
-    return refuse_forbidden(kind, key.name, "this namespace may not be deleted");
-  for (int attempt = 0;; ++attempt) {
-    const ObjectRef current = store_.get(key);
-    if (!current) return refuse_not_found(kind, key.name);
-    if (options.if_uid && *options.if_uid != current->uid)
-      return refuse_conflict(
-          kind, key.name,
-          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", *options.if_uid,
-                      current->uid));
+  auto removed = perform(removal(who, kind, key, options));
+  if (!removed) return std::unexpected(std::move(removed).error());
+  return std::move(removed->object);
+}
+
+Write Objects::removal(Identity who, const Kind& kind, Key key, RemoveOptions options) {
+  struct State {
+    Identity who;
+    Key key;
+    RemoveOptions options;
+    int attempts = 0;
+  };
+  auto state = std::make_shared<State>(std::move(who), std::move(key), std::move(options));
+  return {[this, state, &kind]() -> Write::Try {
+    const Key& at = state->key;
+    const RemoveOptions& asked = state->options;
+    if (auto may = authorise(state->who, "delete", kind, at.space, at.name); !may) return refused(std::move(may));
+    if (is_namespace(kind) && (at.name == "default" || at.name == "kube-system"))
+      return refused(refuse_forbidden(kind, at.name, "this namespace may not be deleted"));
+    const ObjectRef current = store_.get(at);
+    if (!current) return refused(refuse_not_found(kind, at.name));
+    if (asked.if_uid && *asked.if_uid != current->uid)
+      return refused(refuse_conflict(
+          kind, at.name,
+          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", *asked.if_uid,
+                      current->uid)));
     const std::string version = std::to_string(current->version);
-    if (options.if_version && *options.if_version != version)
-      return refuse_conflict(
-          kind, key.name,
+    if (asked.if_version && *asked.if_version != version)
+      return refused(refuse_conflict(
+          kind, at.name,
           fmt::format(
               "Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}",
-              *options.if_version, version));
-    auto removed = remove_once(kind, current, options);
-    const bool again =
-        !removed && removed.error().error.code == Code::kConflict && attempt < limits::kModifyAttempts;
-    if (!again) return removed;
-  }
+              *asked.if_version, version)));
+    const bool again = ++state->attempts <= limits::kModifyAttempts;
+    return try_remove(kind, current, asked, again);
+  }};
 }
 
 // Removes what nothing holds back; else marks it as being deleted, which others then end.
-Admitted<ObjectRef> Objects::remove_once(const Kind& kind, const ObjectRef& current,
-                                         const RemoveOptions& options) {
+Write::Try Objects::try_remove(const Kind& kind, const ObjectRef& current, const RemoveOptions& options,
+                               bool again) {
   const Json old = current->json();
   Json next = old;
   Json& metadata = next["metadata"];
@@ -370,28 +460,22 @@ Admitted<ObjectRef> Objects::remove_once(const Kind& kind, const ObjectRef& curr
   }
   const bool held = !finalizers.empty() || grace_s > 0 || !old.at({"spec", "finalizers"}).empty();
   const bool shorter = grace_s < meta(old, "deletionGracePeriodSeconds").integer();
-  store::Txn txn;
+  const auto finish = read_outcome(kind, current->key, {}, again);
   if (!held) {
-    if (options.dry_run) return current;
-    txn.objects.push_back({ObjectOp::Kind::kDelete, current->key, {}, current->version});
-  } else {
-    if (!finalizers.empty()) metadata["finalizers"] = std::move(finalizers);
-    if (!is_deleting(old) || shorter) {
-      metadata["deletionTimestamp"] = (clock_.now() + Duration::from_seconds(grace_s)).rfc3339();
-      metadata["deletionGracePeriodSeconds"] = grace_s;
-    }
-    if (!is_deleting(old) && has_generation(kind))
-      metadata["generation"] = meta(old, "generation").integer() + 1;
-    if (is_namespace(kind)) next["status"]["phase"] = "Terminating";
-    if (next == old) return current;
-    if (options.dry_run) return imagined(current->key, next, current->version);
-    txn.objects.push_back({ObjectOp::Kind::kUpdate, current->key, std::move(next), current->version});
+    if (options.dry_run) return answered(Written{current, {}});
+    return committing({ObjectOp::Kind::kDelete, current->key, {}, current->version}, finish);
   }
-  auto committed = store_.commit(std::move(txn));
-  if (committed) return committed->objects.front();
-  if (committed.error().code == Code::kConflict) return refuse_conflict(kind, current->key.name);
-  if (committed.error().code == Code::kNotFound) return refuse_not_found(kind, current->key.name);
-  return refuse(std::move(committed).error());
+  if (!finalizers.empty()) metadata["finalizers"] = std::move(finalizers);
+  if (!is_deleting(old) || shorter) {
+    metadata["deletionTimestamp"] = (clock_.now() + Duration::from_seconds(grace_s)).rfc3339();
+    metadata["deletionGracePeriodSeconds"] = grace_s;
+  }
+  if (!is_deleting(old) && has_generation(kind))
+    metadata["generation"] = meta(old, "generation").integer() + 1;
+  if (is_namespace(kind)) next["status"]["phase"] = "Terminating";
+  if (next == old) return answered(Written{current, {}});
+  if (options.dry_run) return answered(Written{imagined(current->key, next, current->version), {}});
+  return committing({ObjectOp::Kind::kUpdate, current->key, std::move(next), current->version}, finish);
 }
 
 }  // namespace mk::core

@@ -13,6 +13,7 @@
 #include "core/access.h"
 #include "kinds/kind.h"
 #include "os/clock.h"
+#include "os/executor.h"
 #include "os/random.h"
 #include "store/store.h"
 
@@ -81,9 +82,28 @@ class Selector {
   std::vector<Requirement> labels_, fields_;
 };
 
+// A write that is ready to be tried, and tried again when the object moved on meanwhile. Made by Objects::
+// creation() and its like, carried out once by Objects::perform(). Copies share their state.
+struct Write {
+  struct Outcome {
+    Admitted<Written> answer;
+    bool again = false;  // the object moved on; another try may do better
+  };
+  // One try: the answer, if there is one already, else what to commit and how to read what came of it.
+  // `finish` runs on the store's thread: it must not block.
+  struct Try {
+    std::optional<Admitted<Written>> answer = {};
+    store::Txn txn = {};
+    std::function<Outcome(Result<store::Committed>)> finish = {};
+  };
+  std::function<Try()> attempt;
+};
+
 class Objects {
  public:
   Objects(store::Store& store, const os::Clock& clock, os::Random& random);
+
+  // ---- one call a verb; these block until what they wrote is durable: never on an I/O thread
 
   // `object` is of `kind`, complete with apiVersion and kind. Namespaced kinds need an existing namespace
   // `space`.
@@ -104,6 +124,20 @@ class Objects {
   // namespace until it is empty; a Pod that a node runs until the node removes it with grace_period_s = 0.
   Admitted<ObjectRef> remove(const Identity& who, const kinds::Kind& kind, const Key& key,
                              const RemoveOptions& options = {});
+  // ---- the same verbs for those who must not block. What is passed by reference must outlive the write.
+  using Done = std::function<void(Admitted<Written>)>;
+  using Change = std::function<Admitted<Json>(Json)>;
+  Write creation(Identity who, const kinds::Kind& kind, std::string space, Json object, WriteOptions options);
+  Write replacement(Identity who, const kinds::Kind& kind, Json object, bool status, WriteOptions options);
+  Write modification(Identity who, const kinds::Kind& kind, Key key, bool status, Change change,
+                     WriteOptions options);
+  // Its Written::object is the last state.
+  Write removal(Identity who, const kinds::Kind& kind, Key key, RemoveOptions options);
+  Admitted<Written> perform(const Write& write);
+  // The first try runs here; `done` is called here (refused) or on the store's thread (written), and must be
+  // quick. Further tries run on `later`.
+  void perform(const Write& write, os::Executor& later, Done done);
+
   // For core's own services that end a deletion (a namespace that is empty): no finalizer holds this back.
   Result<void> drop(const ObjectRef& object);
 
@@ -113,15 +147,12 @@ class Objects {
   const os::Clock& clock() const { return clock_; }
 
  private:
-  enum class Part : uint8_t { kAll, kStatus };
-  struct Change;
-  Admitted<Written> replace(const Identity& who, const kinds::Kind& kind, Json object, Part part,
-                            const WriteOptions& options);
-  Admitted<Written> replace_once(Change& change, bool& conflict);
-  Admitted<Written> create_once(const kinds::Kind& kind, const Key& key, Json object,
-                                const WriteOptions& options);
-  Admitted<ObjectRef> remove_once(const kinds::Kind& kind, const ObjectRef& current,
-                                  const RemoveOptions& options);
+  struct Replacing;
+  Write::Try try_create(const kinds::Kind& kind, const Key& key, Json object, const WriteOptions& options,
+                        bool again);
+  Write::Try try_replace(const Replacing& replacing);
+  Write::Try try_remove(const kinds::Kind& kind, const ObjectRef& current, const RemoveOptions& options,
+                        bool again);
   Admitted<void> check_namespace(const kinds::Kind& kind, std::string_view space,
                                  std::string_view name) const;
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <mutex>
+
 #include "base/yaml.h"
 
 using mk::Code;
@@ -228,4 +230,39 @@ TEST_CASE("objects: a namespace that ends takes nothing new") {
   const auto refused = f.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: team}}");
   CHECK(refused.error().error.reason == "namespace_terminating");
   CHECK(refused.error().error.code == Code::kPermissionDenied);
+}
+
+TEST_CASE("objects: writes that block nobody, tried again when they lose a race") {
+  Fixture f;
+  mk::os::SimulatedExecutor later{3};
+  const kinds::Kind& kind = *kinds::find_resource("configmaps");
+  REQUIRE(f.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {n: '0'}}"));
+  constexpr int kWriters = 8;
+  std::mutex mutex;
+  int done = 0, refused = 0;
+  const auto count_up = [](Json object) -> Admitted<Json> {
+    object["data"]["n"] = std::to_string(std::stoi(std::string(object.at({"data", "n"}).text())) + 1);
+    return object;
+  };
+  for (int i = 0; i < kWriters; ++i)
+    f.objects.perform(f.objects.modification(f.owner, kind, {"configmaps", "default", "a"}, false, count_up, {}),
+                      later, [&](const Admitted<Written>& written) {
+                        const std::lock_guard lock(mutex);
+                        ++done;
+                        refused += !written;
+                      });
+  const auto all_done = [&] {
+    const std::lock_guard lock(mutex);
+    return done == kWriters;
+  };
+  while (!all_done()) later.run_until_idle();
+  CHECK(refused == 0);
+  CHECK(f.get("configmaps", "a").at({"data", "n"}).text() == "8");
+  bool told = false;
+  f.objects.perform(f.objects.removal(f.owner, kind, {"configmaps", "default", "nope"}, {}), later,
+                    [&](const Admitted<Written>& written) {
+                      CHECK(written.error().error.code == Code::kNotFound);
+                      told = true;
+                    });
+  CHECK(told);  // refused here, on this thread
 }

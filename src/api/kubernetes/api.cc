@@ -24,8 +24,8 @@ struct Api::State {
         kinds(k),
         discovery(k),
         openapi(k),
-        reads(ports.objects, ports.executor),
-        writes(ports.objects),
+        reads(ports.objects, ports.executor, ports.watches),
+        writes(ports.objects, ports.executor),
         scales(ports.objects),
         logs(ports.objects, ports.pods) {}
 
@@ -74,11 +74,9 @@ class Builder {
           s.reads.collection(target, std::move(space), request, caller, std::move(reply));
         });
     write(Method::kPost, collection, "create", target, false,
-          [&s = s_](auto&... a) { return s.writes.create(a...); });
+          [&s = s_](auto&&... a) { s.writes.create(std::forward<decltype(a)>(a)...); });
     write(Method::kDelete, collection, "deletecollection", target, false,
-          [&s = s_](const Target& t, const Place& p, auto&... a) {
-            return s.writes.remove_collection(t, p.space, a...);
-          });
+          [&s = s_](auto&&... a) { s.writes.remove_collection(std::forward<decltype(a)>(a)...); });
     one(target, collection + "/{name}");
     if (kind.status_subresource) status(target, collection + "/{name}/status");
     if (kind.scale_subresource) scale(target, collection + "/{name}/scale");
@@ -112,14 +110,20 @@ class Builder {
                        }),
                        0,
                        route_error});
-    write(Method::kPut, path, "update", target, true, [&s = s_](const Target& t, const Place& p, auto&... a) {
-      return s.writes.replace(t, p, false, a...);
-    });
-    write(
-        Method::kPatch, path, "patch", target, true,
-        [&s = s_](const Target& t, const Place& p, auto&... a) { return s.writes.patch(t, p, false, a...); });
+    replace_and_patch(target, path, false);
     write(Method::kDelete, path, "delete", target, true,
-          [&s = s_](auto&... a) { return s.writes.remove(a...); });
+          [&s = s_](auto&&... a) { s.writes.remove(std::forward<decltype(a)>(a)...); });
+  }
+
+  void replace_and_patch(const Target& target, const std::string& path, bool status) {
+    write(Method::kPut, path, "update", target, true,
+          [&s = s_, status](const Target& t, const Place& p, auto&&... a) {
+            s.writes.replace(t, p, status, std::forward<decltype(a)>(a)...);
+          });
+    write(Method::kPatch, path, "patch", target, true,
+          [&s = s_, status](const Target& t, const Place& p, auto&&... a) {
+            s.writes.patch(t, p, status, std::forward<decltype(a)>(a)...);
+          });
   }
 
   void status(const Target& target, const std::string& path) {
@@ -132,12 +136,7 @@ class Builder {
                        }),
                        0,
                        route_error});
-    write(Method::kPut, path, "update", target, true, [&s = s_](const Target& t, const Place& p, auto&... a) {
-      return s.writes.replace(t, p, true, a...);
-    });
-    write(
-        Method::kPatch, path, "patch", target, true,
-        [&s = s_](const Target& t, const Place& p, auto&... a) { return s.writes.patch(t, p, true, a...); });
+    replace_and_patch(target, path, true);
   }
 
   void scale(const Target& target, const std::string& path) {
@@ -150,10 +149,9 @@ class Builder {
                        }),
                        0,
                        route_error});
-    write(Method::kPut, path, "update", target, true,
-          [&s = s_](auto&... a) { return s.scales.replace(a...); });
-    write(Method::kPatch, path, "patch", target, true,
-          [&s = s_](auto&... a) { return s.scales.patch(a...); });
+    blocking(Method::kPut, path, "update", target,
+             [&s = s_](auto&... a) { return s.scales.replace(a...); });
+    blocking(Method::kPatch, path, "patch", target, [&s = s_](auto&... a) { return s.scales.patch(a...); });
   }
 
   void pod_streams(const Target& target, const std::string& path) {
@@ -184,12 +182,23 @@ class Builder {
   template <typename Handle>
   void write(Method method, const std::string& path, std::string_view verb, const Target& target, bool named,
              Handle handle) {
+    hot(method, path, verb,
+        [target, named, handle](net::Request request, const Caller& caller, net::Reply reply) {
+          const Place place = place_of(request, target.kind->namespaced, named);
+          handle(target, place, std::move(request), caller, std::move(reply));
+        });
+    routes_.back().body_bytes_max = kBodyBytesMax;
+  }
+
+  template <typename Handle>
+  void blocking(Method method, const std::string& path, std::string_view verb, const Target& target,
+                Handle handle) {
     routes_.push_back(
         {method,
          path,
          {verb, resource_},
-         Whole([target, named, handle](net::Request request, const Caller& caller, net::Reply reply) {
-           const Place place = place_of(request, target.kind->namespaced, named);
+         Whole([target, handle](net::Request request, const Caller& caller, net::Reply reply) {
+           const Place place = place_of(request, target.kind->namespaced, true);
            reply.send(handle(target, place, std::as_const(request), caller));
          }),
          kBodyBytesMax,

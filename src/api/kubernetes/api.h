@@ -14,7 +14,8 @@ namespace mk::api::kubernetes {
 
 struct Ports {
   core::Objects& objects;
-  os::Executor& executor;       // pumps watches and writes long lists
+  os::Executor& executor;       // reads large writes and prints long lists
+  os::Executor& watches;        // pumps watches: threads of its own, so that nothing else holds them up
   core::PodIo* pods = nullptr;  // null: logs are unavailable
 };
 

@@ -133,6 +133,11 @@ std::string Encoder::bookmark(store::Version version, bool initial_events_end) c
   return Json::object({{"type", "BOOKMARK"}, {"object", std::move(object)}}).dump() + "\n";
 }
 
+std::string Encoder::variant() const {
+  return fmt::format("{}/{} {} {} {}", target_.kind->resource(), target_.version,
+                     static_cast<int>(wanted_.shape), wanted_.version, static_cast<int>(row_object_));
+}
+
 std::string error_event(const Error& error) {
   return Json::object({{"type", "ERROR"}, {"object", status_json(error)}}).dump() + "\n";
 }

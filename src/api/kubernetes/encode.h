@@ -32,6 +32,8 @@ class Encoder {
   // columns.
   std::string event(std::string_view type, const store::Object& object, bool first) const;
   std::string bookmark(store::Version version, bool initial_events_end) const;
+  // Equal for encoders that write the same bytes of the same object.
+  std::string variant() const;
 
   const Target& target() const { return target_; }
   const Wanted& wanted() const { return wanted_; }

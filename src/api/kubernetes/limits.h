@@ -14,6 +14,10 @@ inline constexpr size_t kPatchOperationsMax = 10'000;
 inline constexpr size_t kPatchCopiedBytesMax = 3u << 20;  // what "copy" operations may add together
 inline constexpr size_t kMergedItemsMax =
     5'000;  // of one list that a strategic patch merges; the work is quadratic
+// Body and stored object together; a larger write is read, checked and printed on a worker.
+inline constexpr size_t kWriteOnIoBytesMax = 64u << 10;
+inline constexpr size_t kWaitingWritesMax = 1'024;  // for a worker
+inline constexpr size_t kRemovedAtOnceMax = 256;    // of a collection: one commit or two
 inline constexpr size_t kSelectorBytesMax = 8u << 10;
 inline constexpr size_t kAcceptBytesMax = 2u << 10;
 inline constexpr size_t kProtobufDepthMax = 64;
@@ -25,6 +29,11 @@ inline constexpr size_t kWatchersMax = 2'000;
 inline constexpr size_t kWatchEventsAtOnce = 256;
 inline constexpr size_t kWatchInitialObjectsAtOnce = 1'000;
 inline constexpr size_t kWatchQueuedBytesMax = 1u << 20;  // waiting for one client; then its pumping pauses
+inline constexpr size_t kWatchWriteBytes = 256u << 10;  // handed to the connection in one piece
+inline constexpr size_t kWatchCrowd = 64;               // from so many woken watches on, turns pause
+inline constexpr Duration kWatchRoundPause = Duration::from_ms(4);
+inline constexpr size_t kEventLinesKept = 256;  // printed events, shared by watchers
+inline constexpr size_t kEventLineBytesMax = 64u << 10;  // longer ones are printed for each
 inline constexpr Duration kBookmarkEvery = Duration::from_seconds(60);
 inline constexpr Duration kWatchTimeoutDefault = Duration::from_seconds(1800);
 inline constexpr int64_t kWatchTimeoutSecondsMax = 24 * 3600;

@@ -10,8 +10,8 @@ namespace mk::api::kubernetes {
 
 class Reads {
  public:
-  Reads(core::Objects& objects, os::Executor& executor)
-      : objects_(objects), executor_(executor), watches_(objects.store(), executor) {}
+  Reads(core::Objects& objects, os::Executor& executor, os::Executor& watches)
+      : objects_(objects), executor_(executor), watches_(objects.store(), watches) {}
 
   net::Response get(const Target& target, const Place& place, const net::Request& request) const;
   // `space` unset = all namespaces. Called on an I/O thread; long lists are written on the executor.

@@ -55,7 +55,7 @@ Json details_json(const About& about, const std::vector<core::Cause>& causes, bo
 }  // namespace
 
 About about(const kinds::Kind& kind, std::string_view name) {
-  return {kind.group, kind.plural, kind.kind, name, {}};
+  return {kind.group, kind.plural, kind.kind, std::string(name), {}};
 }
 
 StatusCode status_code(const Error& error) {

@@ -14,7 +14,8 @@ namespace mk::api::kubernetes {
 
 // Which object a Status speaks of; all parts may be empty.
 struct About {
-  std::string_view group, plural, kind, name, uid;
+  std::string_view group, plural, kind;  // of the kind
+  std::string name = {}, uid = {};
 };
 About about(const kinds::Kind& kind, std::string_view name = {});
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include "api/kubernetes/event_lines.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 
@@ -21,14 +22,36 @@ void answer_with_error(net::Reply reply, const Error& error) {
 
 }  // namespace
 
-struct Watches::State {
+struct Watches::State : std::enable_shared_from_this<State> {
   State(store::Store& s, os::Executor& e, WatchTiming t) : store(s), executor(e), timing(t) {}
+
+  // One turn of one task for all sessions that have something to do, instead of a task for each. When they are
+  // many, a turn waits a little, so that each of them sends several events in one piece.
+  void wake(std::shared_ptr<Session> session) {
+    const std::lock_guard lock(due_mutex);
+    due.push_back(std::move(session));
+    if (std::exchange(turn_posted, true)) return;
+    const auto turn = [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->take_turn();
+    };
+    if (crowded)
+      executor.post_after(timing.round_pause, turn);
+    else
+      executor.post(turn);
+  }
+  void take_turn();
+
   store::Store& store;
   os::Executor& executor;
   const WatchTiming timing;
+  EventLines lines;
   std::mutex mutex;
   std::set<std::shared_ptr<Session>> sessions;
   bool ticking = false, stopped = false;
+
+  std::mutex due_mutex;  // of what follows; taken last
+  std::vector<std::shared_ptr<Session>> due;
+  bool turn_posted = false, crowded = false;
 };
 
 // One watch. `pump` and `tick` run on the executor under the session's mutex; everything else only wakes
@@ -38,6 +61,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   Session(std::shared_ptr<State> state, Wish wish)
       : state_(std::move(state)),
         wish_(std::move(wish)),
+        variant_(wish_.encoder.variant()),
         started_(state_->executor.clock().monotonic()),
         last_bookmark_(started_) {}
 
@@ -70,8 +94,32 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   }
 
   void wake() {
-    if (scheduled_.exchange(true)) return;
-    state_->executor.post([self = shared_from_this()] { self->pump(); });
+    if (!scheduled_.exchange(true)) state_->wake(shared_from_this());
+  }
+
+  void pump() {
+    const std::lock_guard lock(mutex_);
+    scheduled_ = false;
+    if (!stream_) return;
+    if (closed_) return end();
+    if (is_full() || !send_initial()) return;
+    auto events = watch_->take(kWatchEventsAtOnce);
+    if (!events) {
+      // The client reads more slowly than things change: it must list again.
+      stream_->write(error_event(events.error()));
+      return end();
+    }
+    caught_up_ = events->empty();
+    if (caught_up_) return;
+    std::string lines;
+    for (const store::Event& event : *events) {
+      add(event, lines);
+      if (lines.size() < kWatchWriteBytes) continue;
+      if (!stream_->write(lines)) return end();
+      lines.clear();
+    }
+    if (!stream_->write(lines)) return end();
+    wake();  // until there is nothing more; a turn each keeps one busy watch from starving the others
   }
 
   void tick(Duration now) {
@@ -89,25 +137,6 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  void pump() {
-    const std::lock_guard lock(mutex_);
-    scheduled_ = false;
-    if (!stream_) return;
-    if (closed_) return end();
-    if (is_full() || !send_initial()) return;
-    auto events = watch_->take(kWatchEventsAtOnce);
-    if (!events) {
-      // The client reads more slowly than things change: it must list again.
-      stream_->write(error_event(events.error()));
-      return end();
-    }
-    caught_up_ = events->empty();
-    if (caught_up_) return;
-    for (const store::Event& event : *events)
-      if (!send(event)) return end();
-    wake();  // until there is nothing more; a turn each keeps one busy watch from starving the others
-  }
-
   // True when enough waits for the client already; then pumping goes on when it has read.
   bool is_full() {
     if (stream_->queued_bytes() < kWatchQueuedBytesMax) return false;
@@ -141,13 +170,19 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   }
 
   // An object that enters or leaves the selector is added or deleted as far as this client can see.
-  bool send(const store::Event& event) {
-    if (event.kind == store::Event::Kind::kBookmark) return true;
+  void add(const store::Event& event, std::string& lines) {
+    if (event.kind == store::Event::Kind::kBookmark) return;
     const bool is = event.kind != store::Event::Kind::kDeleted && wish_.selector.matches(*event.object);
     const bool was = event.kind != store::Event::Kind::kAdded &&
                      wish_.selector.matches(event.previous ? *event.previous : *event.object);
-    if (!is && !was) return true;
-    return write(!was ? "ADDED" : is ? "MODIFIED" : "DELETED", *event.object);
+    if (!is && !was) return;
+    const std::string_view type = !was ? "ADDED" : is ? "MODIFIED" : "DELETED";
+    // The first line of a table differs; all others are the same for all who watch alike.
+    if (first_)
+      lines += wish_.encoder.event(type, *event.object, true);
+    else
+      lines += *state_->lines.of(variant_, type, *event.object, wish_.encoder);
+    first_ = false;
   }
 
   bool write(std::string_view type, const store::Object& object) {
@@ -168,6 +203,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
 
   const std::shared_ptr<State> state_;
   const Wish wish_;
+  const std::string variant_;  // of what it writes
   const Duration started_;
   std::atomic<bool> scheduled_ = false, closed_ = false;
   std::mutex mutex_;
@@ -179,6 +215,17 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   size_t next_initial_ = 0;
   bool initial_done_ = false, caught_up_ = false, first_ = true;
 };
+
+void Watches::State::take_turn() {
+  std::vector<std::shared_ptr<Session>> turn;
+  {
+    const std::lock_guard lock(due_mutex);
+    turn.swap(due);
+    turn_posted = false;
+    crowded = turn.size() >= kWatchCrowd;
+  }
+  for (const auto& session : turn) session->pump();
+}
 
 namespace {
 // One timer for all watches: bookmarks and time-outs need no better precision.

@@ -1,5 +1,6 @@
-// Watches: long replies of one JSON event a line. No thread belongs to a watch; events are pumped on the
-// executor when the store says that some wait, as fast as the client reads. Thread-safe.
+// Watches: long replies of one JSON event a line. No thread belongs to a watch; events are pumped in turns on the
+// executor when the store says that some wait, as fast as the client reads. What all watchers of a kind read is
+// printed once. Thread-safe.
 #pragma once
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@ namespace mk::api::kubernetes {
 struct WatchTiming {
   Duration bookmark_every = kBookmarkEvery;
   Duration tick = Duration::from_seconds(1);  // how precise bookmarks and time-outs are
+  Duration round_pause = kWatchRoundPause;
 };
 
 class Watches {

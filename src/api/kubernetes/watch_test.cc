@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "api/kubernetes/event_lines.h"
 #include "base/format.h"
 #include "net/client.h"
 #include "os/random.h"
@@ -189,6 +190,26 @@ TEST_CASE("kubernetes: a client that reads too slowly is told to list again, and
   CHECK(events.size() < 400);
   CHECK(events.back()["type"].text() == "ERROR");
   CHECK(events.back()["object"]["code"].integer() == 410);
+}
+
+TEST_CASE("kubernetes: what many watch is printed once for all who want it alike") {
+  World world;
+  world.create("a");
+  const auto object = world.store->get({"configmaps", "default", "a"});
+  k8s::EventLines lines;
+  const k8s::Encoder& whole = world.wish.encoder;
+  k8s::Wanted wanted;
+  wanted.shape = k8s::Shape::kPartial;
+  wanted.version = "v1";
+  const k8s::Encoder partial(whole.target(), wanted, k8s::RowObject::kMetadata, mk::os::system_clock());
+  const auto first = lines.of(whole.variant(), "ADDED", *object, whole);
+  CHECK(*first == whole.event("ADDED", *object, false));
+  CHECK(lines.of(whole.variant(), "ADDED", *object, whole) == first);
+  CHECK(lines.printed() == 1);
+  CHECK(*lines.of(whole.variant(), "MODIFIED", *object, whole) == whole.event("MODIFIED", *object, false));
+  CHECK(*lines.of(partial.variant(), "MODIFIED", *object, partial) ==
+        partial.event("MODIFIED", *object, false));
+  CHECK(lines.printed() == 3);
 }
 
 TEST_CASE("kubernetes: many watchers see every change once, in order") {

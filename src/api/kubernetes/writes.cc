@@ -1,6 +1,7 @@
 #include "api/kubernetes/writes.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "api/kubernetes/fields.h"
 #include "api/kubernetes/limits.h"
@@ -139,96 +140,228 @@ Result<Json> apply_patch(Json object, std::string_view content_type, const Json&
   return fail(unsupported_media(content_type, kPatchTypes));
 }
 
-net::Response Writes::create(const Target& target, const Place& place, const net::Request& request,
-                             const Caller& caller) {
-  const auto asked = understand(target, request, objects_.clock());
-  if (!asked) return refuse(asked.error(), about(*target.kind));
+namespace {
+
+// How to answer for a write of one object.
+std::function<net::Response(const core::Admitted<core::Written>&)> answer_with(Asked asked, About object,
+                                                                               int status) {
+  return [asked = std::make_shared<const Asked>(std::move(asked)), object = std::move(object),
+          status](const core::Admitted<core::Written>& written) {
+    return answer(written, *asked, object, status);
+  };
+}
+
+}  // namespace
+
+// ---- from a request to a write
+// ------------------------------------------------------------------------------------------
+
+Writes::Understood Writes::read_create(const Target& target, const Place& place, const net::Request& request,
+                                       const core::Identity& who) {
+  auto asked = understand(target, request, objects_.clock());
+  if (!asked) return std::unexpected(refuse(asked.error(), about(*target.kind)));
   auto object = read_body(request);
-  if (!object) return refuse(object.error(), about(*target.kind));
-  if (const auto fits = fit(*object, target, place); !fits) return refuse(fits.error(), about(*target.kind));
+  if (!object) return std::unexpected(refuse(object.error(), about(*target.kind)));
+  if (const auto fits = fit(*object, target, place); !fits)
+    return std::unexpected(refuse(fits.error(), about(*target.kind)));
   const std::string name(object->at({"metadata", "name"}).text());
-  return answer(
-      objects_.create(caller.identity, *target.kind, place.space, std::move(*object), asked->options), *asked,
-      about(*target.kind, name), 201);
+  auto write = objects_.creation(who, *target.kind, place.space, std::move(*object), asked->options);
+  return Ready{std::move(write), answer_with(std::move(*asked), about(*target.kind, name), 201)};
 }
 
-net::Response Writes::replace(const Target& target, const Place& place, bool status,
-                              const net::Request& request, const Caller& caller) {
+Writes::Understood Writes::read_replace(const Target& target, const Place& place, bool status,
+                                        const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  const auto asked = understand(target, request, objects_.clock());
-  if (!asked) return refuse(asked.error(), object_about);
+  auto asked = understand(target, request, objects_.clock());
+  if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   auto object = read_body(request);
-  if (!object) return refuse(object.error(), object_about);
-  if (const auto fits = fit(*object, target, place); !fits) return refuse(fits.error(), object_about);
-  auto written =
-      status ? objects_.update_status(caller.identity, *target.kind, std::move(*object), asked->options)
-             : objects_.update(caller.identity, *target.kind, std::move(*object), asked->options);
-  return answer(written, *asked, object_about, 200);
+  if (!object) return std::unexpected(refuse(object.error(), object_about));
+  if (const auto fits = fit(*object, target, place); !fits)
+    return std::unexpected(refuse(fits.error(), object_about));
+  auto write = objects_.replacement(who, *target.kind, std::move(*object), status, asked->options);
+  return Ready{std::move(write), answer_with(std::move(*asked), object_about, 200)};
 }
 
-net::Response Writes::patch(const Target& target, const Place& place, bool status,
-                            const net::Request& request, const Caller& caller) {
+Writes::Understood Writes::read_patch(const Target& target, const Place& place, bool status,
+                                      const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  const auto asked = understand(target, request, objects_.clock());
-  if (!asked) return refuse(asked.error(), object_about);
-  const std::string type = media_type(request.headers.get("Content-Type"));
+  auto asked = understand(target, request, objects_.clock());
+  if (!asked) return std::unexpected(refuse(asked.error(), object_about));
+  std::string type = media_type(request.headers.get("Content-Type"));
   const Message* message = message_of_kind(target.kind->group, target.kind->kind);
   // Says what is wrong with the type before it complains about a body that is no JSON at all.
   if (!type.ends_with("patch+json"))
-    return refuse(apply_patch(Json::object(), type, Json::object(), message).error(), object_about);
-  const auto change_with = Json::parse(request.body, kBodyLimits);
-  if (!change_with) return refuse(change_with.error(), object_about);
-  const auto change = [&](Json object) -> core::Admitted<Json> {
+    return std::unexpected(
+        refuse(apply_patch(Json::object(), type, Json::object(), message).error(), object_about));
+  auto change_with = Json::parse(request.body, kBodyLimits);
+  if (!change_with) return std::unexpected(refuse(change_with.error(), object_about));
+  auto change = [target, place, type = std::move(type), message,
+                 patch = std::make_shared<const Json>(std::move(*change_with))](
+                    Json object) -> core::Admitted<Json> {
     object["apiVersion"] = target.api_version();
-    auto patched = apply_patch(std::move(object), type, *change_with, message);
+    auto patched = apply_patch(std::move(object), type, *patch, message);
     if (!patched) return std::unexpected(core::Refusal{patched.error(), {}});
     if (const auto fits = fit(*patched, target, place); !fits)
       return std::unexpected(core::Refusal{fits.error(), {}});
     return std::move(*patched);
   };
-  return answer(
-      objects_.modify(caller.identity, *target.kind, place.key(target), status, change, asked->options),
-      *asked, object_about, 200);
+  auto write = objects_.modification(who, *target.kind, place.key(target), status, std::move(change),
+                                     asked->options);
+  return Ready{std::move(write), answer_with(std::move(*asked), object_about, 200)};
 }
 
-net::Response Writes::remove(const Target& target, const Place& place, const net::Request& request,
-                             const Caller& caller) {
-  About object_about = about(*target.kind, place.name);
-  const auto asked = understand(target, request, objects_.clock());
-  if (!asked) return refuse(asked.error(), object_about);
-  const auto options = parse_remove(request, asked->query);
-  if (!options) return refuse(options.error(), object_about);
-  const auto removed = objects_.remove(caller.identity, *target.kind, place.key(target), *options);
-  if (!removed) return refuse(removed.error(), object_about);
-  // With finalizers it is still there: the client gets the object and waits for it to go.
-  const store::ObjectRef left = objects_.get(place.key(target));
-  if (left && left->uid == (*removed)->uid && !options->dry_run)
-    return write_body(asked->encoder.one(*left), asked->encoder.wanted());
-  object_about.uid = (*removed)->uid;
-  return succeed(object_about);
+Writes::Understood Writes::read_remove(const Target& target, const Place& place, const net::Request& request,
+                                       const core::Identity& who) {
+  const About object_about = about(*target.kind, place.name);
+  auto asked = understand(target, request, objects_.clock());
+  if (!asked) return std::unexpected(refuse(asked.error(), object_about));
+  auto options = parse_remove(request, asked->query);
+  if (!options) return std::unexpected(refuse(options.error(), object_about));
+  const auto say = [&objects = objects_, asked = std::make_shared<const Asked>(std::move(*asked)), target,
+                    place, dry_run = options->dry_run,
+                    object_about](const core::Admitted<core::Written>& removed) {
+    if (!removed) return refuse(removed.error(), object_about);
+    // With finalizers it is still there: the client gets the object and waits for it to go.
+    const store::ObjectRef left = objects.get(place.key(target));
+    if (left && left->uid == removed->object->uid && !dry_run)
+      return write_body(asked->encoder.one(*left), asked->encoder.wanted());
+    About gone = object_about;
+    gone.uid = removed->object->uid;
+    return succeed(gone);
+  };
+  return Ready{objects_.removal(who, *target.kind, place.key(target), *options), say};
 }
 
-net::Response Writes::remove_collection(const Target& target, const std::string& space,
-                                        const net::Request& request, const Caller& caller) {
-  const auto asked = understand(target, request, objects_.clock());
-  if (!asked) return refuse(asked.error(), about(*target.kind));
-  const auto query = ListQuery::parse(asked->query, *target.kind);
-  if (!query) return refuse(query.error(), about(*target.kind));
-  const auto options = parse_remove(request, asked->query);
-  if (!options) return refuse(options.error(), about(*target.kind));
-  const std::optional<std::string> selected = target.kind->namespaced ? std::optional(space) : std::nullopt;
-  const store::Listing listing = objects_.store().list({target.kind->resource(), selected});
-  std::vector<store::ObjectRef> removed;
-  for (const store::ObjectRef& object : listing.objects) {
-    if (!query->selector.matches(*object)) continue;
-    auto last = objects_.remove(caller.identity, *target.kind, object->key, *options);
-    if (last)
-      removed.push_back(*last);
-    else if (last.error().error.code != Code::kNotFound)
-      return refuse(last.error(), about(*target.kind, object->key.name));
+// ---- from a write to an answer
+// ------------------------------------------------------------------------------------------
+
+void Writes::perform(const Understood& understood, const std::shared_ptr<net::Reply>& reply) {
+  if (!understood) return reply->send(understood.error());
+  objects_.perform(understood->write, workers_,
+                   [answer = understood->answer, reply](const core::Admitted<core::Written>& written) {
+                     reply->send(answer(written));
+                   });
+}
+
+void Writes::post(net::Reply reply, std::function<void(const std::shared_ptr<net::Reply>&)> work) {
+  if (waiting_->fetch_add(1) >= kWaitingWritesMax) {
+    --*waiting_;
+    return reply.send(refuse(Error{Code::kResourceExhausted, "overloaded",
+                                   "too many large writes are waiting; try again in a moment"}));
   }
-  return write_body(asked->encoder.list({removed, objects_.store().version(), {}, 0}),
-                    asked->encoder.wanted());
+  workers_.post([waiting = waiting_, work = std::move(work),
+                 later = std::make_shared<net::Reply>(std::move(reply))] {
+    --*waiting;
+    work(later);
+  });
+}
+
+void Writes::run(const store::Key& at, Read read, net::Request request, const Caller& caller,
+                 net::Reply reply) {
+  size_t bytes = request.body.size();
+  if (!at.name.empty())
+    if (const store::ObjectRef there = objects_.get(at)) bytes += there->body.size();
+  if (bytes <= kWriteOnIoBytesMax)
+    return perform(read(request, caller.identity), std::make_shared<net::Reply>(std::move(reply)));
+  post(std::move(reply), [this, read = std::move(read), who = caller.identity,
+                          asked = std::make_shared<net::Request>(std::move(request))](
+                             const std::shared_ptr<net::Reply>& later) { perform(read(*asked, who), later); });
+}
+
+void Writes::create(const Target& target, const Place& place, net::Request request, const Caller& caller,
+                    net::Reply reply) {
+  const auto read = [this, target, place](const net::Request& asked, const core::Identity& who) {
+    return read_create(target, place, asked, who);
+  };
+  run({}, read, std::move(request), caller, std::move(reply));
+}
+
+void Writes::replace(const Target& target, const Place& place, bool status, net::Request request,
+                     const Caller& caller, net::Reply reply) {
+  const auto read = [this, target, place, status](const net::Request& asked, const core::Identity& who) {
+    return read_replace(target, place, status, asked, who);
+  };
+  run(place.key(target), read, std::move(request), caller, std::move(reply));
+}
+
+void Writes::patch(const Target& target, const Place& place, bool status, net::Request request,
+                   const Caller& caller, net::Reply reply) {
+  const auto read = [this, target, place, status](const net::Request& asked, const core::Identity& who) {
+    return read_patch(target, place, status, asked, who);
+  };
+  run(place.key(target), read, std::move(request), caller, std::move(reply));
+}
+
+void Writes::remove(const Target& target, const Place& place, net::Request request, const Caller& caller,
+                    net::Reply reply) {
+  const auto read = [this, target, place](const net::Request& asked, const core::Identity& who) {
+    return read_remove(target, place, asked, who);
+  };
+  run(place.key(target), read, std::move(request), caller, std::move(reply));
+}
+
+// ---- collections
+// ------------------------------------------------------------------------------------------
+
+// The deletion of a collection, some objects at a time: they share commits.
+struct Writes::Collection {
+  Target target;
+  core::Identity who;
+  core::RemoveOptions options;
+  Asked asked;
+  std::shared_ptr<net::Reply> reply;
+  std::vector<store::ObjectRef> objects;  // to be removed
+  size_t next = 0;
+  std::atomic<size_t> running = 0;
+  std::mutex mutex;  // of what follows
+  std::vector<store::ObjectRef> removed;
+  std::optional<net::Response> refused;  // the first one
+};
+
+void Writes::remove_collection(const Target& target, const Place& place, net::Request request,
+                               const Caller& caller, net::Reply reply) {
+  post(std::move(reply), [this, target, space = place.space, who = caller.identity,
+                          request = std::make_shared<net::Request>(std::move(request))](
+                             const std::shared_ptr<net::Reply>& later) {
+    auto asked = understand(target, *request, objects_.clock());
+    if (!asked) return later->send(refuse(asked.error(), about(*target.kind)));
+    const auto query = ListQuery::parse(asked->query, *target.kind);
+    if (!query) return later->send(refuse(query.error(), about(*target.kind)));
+    const auto options = parse_remove(*request, asked->query);
+    if (!options) return later->send(refuse(options.error(), about(*target.kind)));
+    auto collection = std::make_shared<Collection>(target, who, *options, std::move(*asked), later);
+    const std::optional<std::string> selected = target.kind->namespaced ? std::optional(space) : std::nullopt;
+    for (store::ObjectRef& object : objects_.store().list({target.kind->resource(), selected}).objects)
+      if (query->selector.matches(*object)) collection->objects.push_back(std::move(object));
+    remove_next(collection);
+  });
+}
+
+void Writes::remove_next(const std::shared_ptr<Collection>& collection) {
+  Collection& c = *collection;
+  if (c.refused) return c.reply->send(*std::move(c.refused));
+  if (c.next == c.objects.size()) {
+    const Encoder& encoder = c.asked.encoder;
+    return c.reply->send(
+        write_body(encoder.list({c.removed, objects_.store().version(), {}, 0}), encoder.wanted()));
+  }
+  const size_t begin = c.next;
+  c.next = std::min(c.objects.size(), begin + kRemovedAtOnceMax);
+  c.running = c.next - begin;
+  for (size_t i = begin; i < c.next; ++i) {
+    const store::Key key = c.objects[i]->key;
+    const auto done = [this, collection, name = key.name](const core::Admitted<core::Written>& removed) {
+      {
+        const std::lock_guard lock(collection->mutex);
+        if (removed)
+          collection->removed.push_back(removed->object);
+        else if (removed.error().error.code != Code::kNotFound && !collection->refused)
+          collection->refused = refuse(removed.error(), about(*collection->target.kind, name));
+      }
+      if (--collection->running == 0) workers_.post([this, collection] { remove_next(collection); });
+    };
+    objects_.perform(objects_.removal(c.who, *c.target.kind, key, c.options), workers_, done);
+  }
 }
 
 }  // namespace mk::api::kubernetes
