@@ -165,6 +165,15 @@ def quickstart():
     run(sys.executable, "tools/quickstart.py")
 
 
+def conformance(arguments):
+    """tests/clients/kubernetes/conformance: modelkit against a real Kubernetes control plane."""
+    setup()
+    if arguments[:1] != ["build"]:
+        build("dev", "modelkit")
+    places = os.pathsep.join(str(ROOT / p) for p in ("tests/clients/kubernetes", "tests"))
+    sys.exit(subprocess.run([VENV / "bin/python", "-m", "conformance", *arguments], cwd=ROOT, env=dict(os.environ, PYTHONPATH=places)).returncode)
+
+
 def fmt():
     files = [f for f in subprocess.check_output(["git", "ls-files", "src", "bench"], cwd=ROOT, text=True).split()
              if f.endswith((".cc", ".h"))]
@@ -178,6 +187,7 @@ VERBS = {
     "quickstart": ("set up, build, and walk the main job: track, register, deploy, predict, canary", lambda a: quickstart()),
     "test": ("set up, build and run all tests.  ./x test [pytest arguments]", test),
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
+    "conformance": ("compare the Kubernetes API with a real control plane.  ./x conformance build|record|diff|open|live [GROUP]", conformance),
     "fmt": ("format the C++ sources", lambda a: fmt()),
     "tidy": ("check the rules of the house", lambda a: run(sys.executable, "tools/tidy.py", *a)),
 }

@@ -1,0 +1,1 @@
+"""Conformance by difference: the same steps against a real Kubernetes control plane and against modelkit."""

@@ -1,0 +1,51 @@
+"""`kubectl create` of everything that it can make, `run` and `expose`."""
+
+ADDRESSES = [(r"(nodePort: )\d+", r"\1PORT"), (r"(healthCheckNodePort: )\d+", r"\1PORT"), (r":3\d{4}/", ":PORT/")]
+
+
+def steps(s):
+    (s.folder / "file.txt").write_text("line one\nline two\n")
+    (s.folder / "some.env").write_text("A=1\nB=2\n")
+    y = " -o yaml"
+    s.k("create configmap literal --from-literal=a=1 --from-literal=b=2" + y)
+    s.k("create configmap file --from-file=file.txt" + y)
+    s.k("create configmap env --from-env-file=some.env")
+    s.k("create secret generic plain --from-literal=user=ann" + y)
+    s.k("create secret docker-registry pull --docker-server=example.com --docker-username=ann --docker-password=x --docker-email=a@example.com"
+        " -o name")
+    s.k("create deployment web --image=nginx:1 --replicas=0 --port=80" + y, words=[(r"(generation: )\d", r"\1N")])
+    s.k("create job once --image=busybox --dry-run=server" + y, words=[(r"(controller-uid: ).*", r"\1UID")])
+    s.k("create cronjob daily --image=busybox --schedule='0 3 * * *' --dry-run=server" + y)
+    s.k("create ingress way --rule=example.com/path*=web:80" + y)
+    s.k("create poddisruptionbudget floor --selector=app=web --min-available=1 --dry-run=server" + y)
+    s.k("create priorityclass vital-generators --value=1000 --description=first" + y)
+    s.k("create quota small --hard=cpu=1,pods=2 --dry-run=server" + y)
+    s.k("create role reader --verb=get,list --resource=pods,configmaps" + y)
+    s.k("create rolebinding readers --role=reader --user=ann --serviceaccount=generators:bot" + y)
+    s.k("create clusterrole reader-generators --verb=get --resource=nodes" + y)
+    s.k("create clusterrolebinding readers-generators --clusterrole=view --group=people" + y)
+    s.k("create service clusterip web --tcp=80:8080" + y, words=ADDRESSES)
+    s.k("create service clusterip headless --clusterip=None --tcp=80" + y, words=ADDRESSES)
+    s.k("create service nodeport out --tcp=80:8080" + y, words=ADDRESSES)
+    s.k("create service externalname away --external-name=example.com" + y)
+    s.k("create service loadbalancer big --tcp=80:8080 --dry-run=server" + y, words=ADDRESSES)
+    s.k("create serviceaccount bot" + y)
+    s.k("create token bot --duration=1h")
+    s.k("create namespace generators-more" + y)
+    s.k("create namespace generators-more", also="again")
+    s.k("create namespace Not_A_Name")
+    s.k("""run one --image=nginx:1 --port=80 --env=A=1 --labels=app=one --overrides='{"spec":{"schedulerName":"nobody"}}'""" + y)
+    s.k("run two --image=nginx:1 --restart=Never --dry-run=server -o yaml --command -- sh -c 'exit 0'")
+    s.k("expose pod one --port=80 --target-port=8080 --name=one" + y, words=ADDRESSES)
+    s.k("autoscale deployment web --min=1 --max=3 --dry-run=server -o name")
+    s.k("create configmap literal --from-literal=a=1", also="again")
+    s.k("create configmap x -n generators-none")
+    s.k("create deployment x --image=nginx:1 --dry-run=client -o name")
+    s.k("get services", words=ADDRESSES)
+    s.k("get secrets")
+    s.k("get serviceaccount bot")
+    s.k("get role,rolebinding")
+    s.k("get ingress")
+    s.k("get priorityclass vital-generators")
+    for kind, name in (("priorityclass", "vital"), ("clusterrole", "reader"), ("clusterrolebinding", "readers")):
+        s.k(f"delete {kind} {name}-generators", requests=False)
