@@ -87,6 +87,7 @@ Result<os::ProcessSpec> process_spec(const Json& pod, const PodSpec& spec, const
   os::ProcessSpec process;
   process.pod = spec.uid;
   process.uid = ground.user;
+  process.own_pids = true;
   process.grace = spec.grace;
   process.log_bytes_max = kLogFileBytes;
   process.log_files_max = kLogFiles;

@@ -97,6 +97,7 @@ class Runner final : public ProbeRunner {
     if (!spec) return done(false, spec.error().message);
     spec->argv = probe.command;
     spec->open_exec = false;
+    spec->beside = target.run_folder;
     spec->log_bytes_max = kProbeBodyMax;
     spec->log_files_max = 1;
     auto attempt = std::make_shared<ExecTry>();

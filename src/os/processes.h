@@ -28,6 +28,10 @@ struct ProcessSpec {
   std::vector<std::string> argv, env;  // env as "NAME=value"
   std::string cwd = "/";
   std::optional<uint32_t> uid;  // also the gid; unset = ours
+  // Its processes get a pid namespace where the machine allows one: they see no others and end with their shim, however
+  // that ends.
+  bool own_pids = false;
+  std::string beside;           // a running run's folder, whose pid namespace this one joins if it has one
   bool open_exec = false;       // argv[0] need not be reachable for `uid`
   std::vector<Mount> mounts;    // in a mount namespace of its own, as are `hidden` folders
   std::vector<std::string> hidden;

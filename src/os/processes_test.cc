@@ -62,10 +62,27 @@ class Runs {
     for (int i = 0; i < 5000 && processes->look(run).running(); ++i) usleep(2000);
     return processes->look(run);
   }
+  // A word for command lines that no other test and no other run of the tests has.
+  std::string marker() { return fmt::format("mk-marker-{}-{}", getpid(), ++markers); }
+  // How many processes of this machine have it in their command line.
+  static int marked(const std::string& word) {
+    int count = 0;
+    for (const std::string& pid : os::list_folder("/proc")) {
+      if (pid[0] < '0' || pid[0] > '9') continue;
+      const std::string line = os::read_file("/proc/" + pid + "/cmdline").value_or("");
+      count += line.find(word) != std::string::npos;
+    }
+    return count;
+  }
+  int shim_of(const std::string& run) {
+    const std::string state = os::read_file(run + "/state").value();
+    return std::atoi(state.c_str() + state.find("\nshim ") + 6);
+  }
   std::string log(const std::string& run) { return os::read_file(run + "/log").value_or(""); }
 
   std::string root, shim;
   std::vector<std::string> folders, ended;
+  int markers = 0;
   std::mutex mutex;
   std::condition_variable changed;
   std::unique_ptr<os::Processes> processes;
@@ -163,13 +180,14 @@ TEST_CASE("processes: another instance adopts what runs and learns its exit code
 
 TEST_CASE("processes: stop asks first, kills after the grace, and takes every descendant along") {
   Runs runs;
-  const std::string polite = runs.folder(), stubborn = runs.folder();
+  const std::string polite = runs.folder(), stubborn = runs.folder(), marker = runs.marker();
   REQUIRE(runs.processes->start(
       polite, runs.shell("trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done")));
   REQUIRE(runs.processes->start(
       stubborn,
       runs.shell(
-          "trap '' TERM; (setsid sleep 987 & setsid sh -c 'sleep 986 & sleep 985' &) ; echo up; sleep 984")));
+          "trap '' TERM; (setsid sh -c ': " + marker + "; sleep 600' & setsid sh -c ': " + marker + "; sleep 600 & sleep 600' &) ; "
+          "echo up; sleep 600; : " + marker)));
   while (runs.log(polite).find("up") == std::string::npos ||
          runs.log(stubborn).find("up") == std::string::npos)
     usleep(1000);
@@ -180,7 +198,7 @@ TEST_CASE("processes: stop asks first, kills after the grace, and takes every de
   const ProcessState state = runs.wait(stubborn);
   CHECK(state.exit_code == 137);
   CHECK(state.signal == SIGKILL);
-  CHECK(run_as(getuid(), "ps -eo args | grep '^sleep 98[4-7]'") == "");
+  CHECK(runs.marked(marker) == 0);
 }
 
 TEST_CASE("processes: logs rotate within their bound and long lines come in parts") {
@@ -210,21 +228,77 @@ TEST_CASE("processes: logs rotate within their bound and long lines come in part
 
 TEST_CASE("processes: a run whose shim was killed, or never came up, is lost for good and says so") {
   Runs runs;
-  const std::string killed = runs.folder(), never = runs.folder();
-  REQUIRE(runs.processes->start(killed, runs.shell("echo up; exec sleep 983")));
-  const std::string state = os::read_file(killed + "/state").value();
-  const int shim = std::atoi(state.c_str() + state.find("\nshim ") + 6);
-  kill(shim, SIGKILL);
+  const std::string killed = runs.folder(), never = runs.folder(), marker = runs.marker();
+  REQUIRE(runs.processes->start(killed, runs.shell("(setsid sh -c ': " + marker + "; sleep 600 & sleep 600' &); : " + marker + "; echo up; sleep 600")));
+  while (runs.log(killed).find("up") == std::string::npos || runs.marked(marker) < 2) usleep(1000);
+  kill(runs.shim_of(killed), SIGKILL);
   const ProcessState seen = runs.wait(killed);
   CHECK(seen.exited());
   CHECK(seen.reason == "Lost");
   CHECK(seen.exit_code == 137);
-  for (int i = 0; i < 500 && !run_as(getuid(), "ps -eo args | grep '^sleep 983'").empty(); ++i) usleep(2000);
-  CHECK(run_as(getuid(), "ps -eo args | grep '^sleep 983'") == "");
+  CHECK(runs.marked(marker) == 0);  // also what has left its session
   REQUIRE(os::write_file(never + "/spec", "modelkit-shim-spec 1\narg true\n"));
   CHECK(runs.processes->look(never).reason == "Lost");
   // A shim that comes late finds the run decided.
   CHECK(run_as(getuid(), runs.shim + " " + never + " 1; echo $?") == "3\n");
+}
+
+TEST_CASE("processes: pids of its own: it sees no others, and however its shim ends, nothing of it remains") {
+  Runs runs;
+  const std::string run = runs.folder(), beside = runs.folder(), marker = runs.marker();
+  ProcessSpec spec = runs.shell("(setsid sh -c ': " + marker + "; sleep 600 & sleep 600' &); setsid sh -c ': " + marker +
+                                "; exec sleep 600 " + "' & ls -d /proc/[0-9]* | wc -l; : " + marker + "; echo up; wait");
+  spec.own_pids = true;
+  auto started = runs.processes->start(run, spec);
+  REQUIRE(started);
+  CHECK(started->message == "");
+  while (runs.log(run).find("up") == std::string::npos) usleep(1000);
+  const std::string state = os::read_file(run + "/state").value();
+  const bool possible = run_as(getuid(), "unshare --user --pid --fork true; echo $?") == "0\n";
+  CHECK((state.find("\nown_pids 1") != std::string::npos) == possible);
+  if (!possible) return;
+  const std::string log = runs.log(run);
+  CHECK(std::atoi(log.c_str() + log.find(" stdout F ") + 10) < 12);
+  CHECK(started->pid > 0);
+  CHECK(runs.marked(marker) > 0);
+  // A probe's process is among them, with the same numbers.
+  ProcessSpec probe = runs.processes->spec_of(run).value();
+  CHECK(probe.own_pids);
+  probe.argv = {"sh", "-c", "kill -0 2 && ls /proc/2/cmdline && grep -c . /proc/1/comm"};
+  probe.beside = run;
+  auto joined = runs.processes->start(beside, probe);
+  REQUIRE(joined);
+  CHECK(joined->message == "");
+  CHECK(runs.wait(beside).exit_code == 0);
+  CHECK(runs.log(beside).find("stdout F /proc/2/cmdline\n") != std::string::npos);
+  kill(runs.shim_of(run), SIGKILL);
+  CHECK(runs.wait(run).reason == "Lost");
+  CHECK(runs.marked(marker) == 0);
+}
+
+TEST_CASE("processes: pids of its own: stop, exit codes and start errors are as without") {
+  Runs runs;
+  const std::string polite = runs.folder(), stubborn = runs.folder(), code = runs.folder(), wrong = runs.folder(), marker = runs.marker();
+  const auto start = [&](const std::string& run, const std::string& script) {
+    ProcessSpec spec = runs.shell(script);
+    spec.own_pids = true;
+    return runs.processes->start(run, spec);
+  };
+  REQUIRE(start(polite, "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done"));
+  REQUIRE(start(stubborn, "trap '' TERM; (setsid sh -c ': " + marker + "; sleep 600' &) ; echo up; sleep 600"));
+  REQUIRE(start(code, "exit 17"));
+  ProcessSpec none = runs.shell("");
+  none.argv = {"no-such-program"};
+  none.own_pids = true;
+  CHECK(runs.processes->start(wrong, none)->message == "cannot run no-such-program: No such file or directory");
+  while (runs.log(polite).find("up") == std::string::npos || runs.log(stubborn).find("up") == std::string::npos)
+    usleep(1000);
+  CHECK(runs.wait(code).exit_code == 17);
+  REQUIRE(runs.processes->stop(polite, Duration::from_seconds(20)));
+  CHECK(runs.wait(polite).exit_code == 5);
+  REQUIRE(runs.processes->stop(stubborn, Duration::from_ms(50)));
+  CHECK(runs.wait(stubborn).signal == SIGKILL);
+  CHECK(runs.marked(marker) == 0);
 }
 
 TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") {

@@ -24,6 +24,7 @@
 #include "base/format.h"
 #include "embedded/modelkit_shim.h"
 #include "os/files.h"
+#include "os/leftovers.h"
 #include "os/processes.h"
 #include "os/shim_protocol.h"
 
@@ -73,6 +74,7 @@ Result<std::string> spec_text(const ProcessSpec& spec) {
   text += fmt::format("cwd {}\ngrace_ms {}\nlog_bytes_max {}\nlog_files_max {}\n", escape(spec.cwd),
                       spec.grace.ms(), spec.log_bytes_max, spec.log_files_max);
   if (spec.uid) text += fmt::format("uid {}\ngid {}\n", *spec.uid, *spec.uid);
+  if (spec.own_pids && spec.beside.empty()) text += "own_pids 1\n";
   if (spec.open_exec) text += "open_exec 1\n";
   for (const std::string& folder : spec.hidden) text += fmt::format("hide {}\n", escape(folder));
   for (const auto& mount : spec.mounts)
@@ -119,10 +121,11 @@ ProcessSpec parse_spec(std::string_view text) {
     const std::string_view key = line.substr(0, space), value = line.substr(space + 1);
     if (key == "pod") spec.pod = unescape(value);
     if (key == "arg") spec.argv.push_back(unescape(value));
-    if (key == "env") spec.env.push_back(unescape(value));
+    if (key == "env" && !value.starts_with(kMarkName)) spec.env.push_back(unescape(value));
     if (key == "cwd") spec.cwd = unescape(value);
     if (key == "uid") spec.uid = static_cast<uint32_t>(number(value));
     if (key == "hide") spec.hidden.push_back(unescape(value));
+    if (key == "own_pids") spec.own_pids = value == "1";
     if (key == "open_exec") spec.open_exec = value == "1";
     const size_t tab = value.find('\t');
     if (key.starts_with("mount_") && tab != std::string_view::npos)
@@ -253,7 +256,9 @@ class ShimProcesses final : public Processes {
   ShimProcesses(std::string shim, int user_namespace) : shim_(std::move(shim)), user_namespace_(user_namespace) {}
 
   Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override {
-    MK_TRY(const std::string text, spec_text(spec));
+    MK_TRY(std::string text, spec_text(spec));
+    text += fmt::format("env {}\n", run_mark(folder));
+    if (!spec.beside.empty()) text += joined_pids(spec.beside);
     MK_OK(write_file(folder + "/" + shim::kSpecFile, text));
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0)
@@ -266,7 +271,10 @@ class ShimProcesses final : public Processes {
     }
     const std::string answer = read_answer(ready[0]);
     close(ready[0]);
-    watch(*pid, folder);
+    const auto shim = static_cast<pid_t>(number(answer));
+    if (answer.empty()) kill(*pid, SIGKILL);
+    if (shim != *pid) reap(*pid);
+    if (shim > 0) watch(shim, folder);
     if (!answer.empty()) return look(folder);
     return fail(Code::kUnavailable, "process_start", "the process's shim gave no answer");
   }
@@ -346,6 +354,17 @@ class ShimProcesses final : public Processes {
     return answer;
   }
 
+  static void reap(pid_t pid) {
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  // The line that lets a run join the pid namespace of another, if that has one.
+  static std::string joined_pids(const std::string& folder) {
+    auto values = parse_lines(read_file(folder + "/" + shim::kStateFile).value_or(""), shim::kStateHeader);
+    return values["own_pids"] == "1" ? fmt::format("join_pids {}\n", values["shim"]) : "";
+  }
+
   void watch(pid_t pid, const std::string& folder) {
     const int pidfd = pidfd_open_of(pid);
     if (pidfd >= 0) watcher_.add(pidfd, folder);
@@ -390,6 +409,8 @@ class ShimProcesses final : public Processes {
     if (lock < 0) return {};
     flock(lock, LOCK_EX);  // a shim in its last moments lets go soon
     if (!exists(folder + "/" + shim::kExitFile)) {
+      auto state = parse_lines(read_file(folder + "/" + shim::kStateFile).value_or(""), shim::kStateHeader);
+      if (state["own_pids"] != "1") end_leftovers(folder);
       const int64_t now = system_clock().now().nanoseconds;
       const std::string text = fmt::format(
           "{}\ncode 137\nsignal 9\nreason Lost\nmessage its supervisor was killed or the machine restarted\n"

@@ -11,8 +11,9 @@
 //   sock   requests "status", "signal N", "stop GRACE_MS", one a line; replies "ok key=value ..." or "error
 //   text"
 //
-// modelkit-shim FOLDER READY_FD [USER_NAMESPACE_FD]: it writes "ok\n" or "error TEXT\n" to READY_FD once the process runs or
-// cannot, and closes it. Its errands are in shim/errand.h.
+// modelkit-shim FOLDER READY_FD [USER_NAMESPACE_FD]: it writes "PID ok\n" or "PID error TEXT\n" to READY_FD once the process
+// runs or cannot, and closes it. PID is the shim's, and the caller's child; the process that the caller has started may
+// have been another, which has ended then. Its errands are in shim/errand.h.
 #pragma once
 #include <cstddef>
 #include <cstdint>

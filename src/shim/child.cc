@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -75,7 +74,9 @@ bool drop_capabilities() {
   return syscall(SYS_capset, &header, none) == 0;
 }
 
-[[noreturn]] void become(const Spec& spec, int user_namespace, int out, int err, int report) {
+[[noreturn]] void become(const Spec& spec, int out, int err, int report) {
+  const pid_t self = machine_pid();
+  write_all(report, reinterpret_cast<const char*>(&self), sizeof self);
   setsid();
   reset_signals();
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -89,9 +90,8 @@ bool drop_capabilities() {
   for (size_t i = 0; i < spec.limit_count; ++i)
     if (setrlimit(static_cast<__rlimit_resource_t>(spec.limits[i].resource), &spec.limits[i].value) != 0)
       give_up(report, "set its limits");
-  if (user_namespace >= 0 && setns(user_namespace, CLONE_NEWUSER) != 0) give_up(report, "join the namespace of Pods' users");
-  if (spec.mount_count + spec.hidden_count > 0)
-    if (const char* step = enter_rootfs(spec, user_namespace >= 0)) give_up(report, step);
+  if (spec.mount_count + spec.hidden_count > 0 || spec.own_pids || spec.join_pid > 0)
+    if (const char* step = enter_rootfs(spec)) give_up(report, step);
   if (spec.has_ids) {
     if (setgroups(0, nullptr) != 0 || setresgid(spec.gid, spec.gid, spec.gid) != 0 ||
         setresuid(spec.uid, spec.uid, spec.uid) != 0 || !drop_capabilities())
@@ -108,7 +108,7 @@ bool drop_capabilities() {
 
 }  // namespace
 
-Child start_child(const Spec& spec, int user_namespace, StartFailure& failure) {
+Child start_child(const Spec& spec, StartFailure& failure) {
   Child child;
   int out[2], err[2], report[2];
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
@@ -118,7 +118,7 @@ Child start_child(const Spec& spec, int user_namespace, StartFailure& failure) {
   }
   child.started_ns = now_ns();
   child.pid = fork();
-  if (child.pid == 0) become(spec, user_namespace, out[1], err[1], report[1]);
+  if (child.pid == 0) become(spec, out[1], err[1], report[1]);
   close(out[1]);
   close(err[1]);
   close(report[1]);
@@ -128,6 +128,8 @@ Child start_child(const Spec& spec, int user_namespace, StartFailure& failure) {
     return child;
   }
   ssize_t got = 0;
+  do got = read(report[0], &child.machine_pid, sizeof child.machine_pid);
+  while (got < 0 && errno == EINTR);
   do got = read(report[0], &failure, sizeof failure);
   while (got < 0 && errno == EINTR);
   close(report[0]);

@@ -13,13 +13,13 @@ struct StartFailure {
 };
 
 struct Child {
-  pid_t pid = -1;
+  pid_t pid = -1;          // as we see it, which may be from a pid namespace of our own
+  pid_t machine_pid = -1;  // as the machine sees it
   int out = -1, err = -1;  // read ends of its stdout and stderr
   int64_t started_ns = 0;
 };
 
-// Forks and waits until the program runs or has failed to. On failure pid is -1. `user_namespace`: a descriptor of the
-// one that the spec's uid belongs to; -1 = ours.
-Child start_child(const Spec& spec, int user_namespace, StartFailure& failure);
+// Forks and waits until the program runs or has failed to. On failure pid is -1.
+Child start_child(const Spec& spec, StartFailure& failure);
 
 }  // namespace mk::shim

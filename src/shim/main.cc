@@ -18,6 +18,7 @@
 #include "shim/control.h"
 #include "shim/errand.h"
 #include "shim/log_file.h"
+#include "shim/namespaces.h"
 #include "shim/spec.h"
 #include "shim/text.h"
 
@@ -90,7 +91,10 @@ void end_descendants() {
     do pid = waitpid(-1, nullptr, WNOHANG);
     while (pid > 0);
     if (pid < 0) return;  // no children
-    kill_children();
+    if (g_run.spec.own_pids)
+      kill(-1, SIGKILL);  // all of our namespace but us, who are its process 1
+    else
+      kill_children();
     poll(nullptr, 0, kKillPauseMs);
   }
 }
@@ -101,7 +105,7 @@ void answer(void*, char* request, char* reply, size_t reply_size) {
   if (argument != nullptr) *argument++ = 0;
   if (std::strcmp(request, "status") == 0) {
     text.add("ok version=").number(os::shim::kProtocolVersion).add(" pod=").add(g_run.spec.pod);
-    text.add(" pid=").number(g_run.child.pid).add(" started=").number(g_run.child.started_ns);
+    text.add(" pid=").number(g_run.child.machine_pid).add(" started=").number(g_run.child.started_ns);
     text.add(" phase=").add(g_run.main_ended ? "ended" : g_run.stopping ? "stopping" : "running").add("\n");
   } else if (std::strcmp(request, "signal") == 0 && argument != nullptr && std::atoi(argument) > 0) {
     signal_group(std::atoi(argument));
@@ -120,9 +124,10 @@ void write_state() {
   if (read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot) > 36) boot[36] = 0;
   Text<1024> text;
   text.add(os::shim::kStateHeader).add("\nboot ").add(boot).add("\npod ").escaped(g_run.spec.pod);
-  text.add("\nshim ").number(getpid()).add(' ').number(static_cast<int64_t>(start_ticks(getpid())));
-  text.add("\nprocess ").number(g_run.child.pid).add(' ');
-  text.number(static_cast<int64_t>(start_ticks(g_run.child.pid)));
+  const int shim = machine_pid(), process = g_run.child.machine_pid;
+  text.add("\nshim ").number(shim).add(' ').number(static_cast<int64_t>(start_ticks(shim)));
+  text.add("\nprocess ").number(process).add(' ').number(static_cast<int64_t>(start_ticks(process)));
+  text.add("\nown_pids ").number(g_run.spec.own_pids ? 1 : 0);
   text.add("\nstarted ").number(g_run.child.started_ns).add('\n');
   replace_file(os::shim::kStateFile, text.c_str(), text.size(), false);
 }
@@ -181,8 +186,8 @@ void watch(int signals, Stream& out, Stream& err) {
 
 void finish_ready(int ready, const char* word, const char* text) {
   if (ready < 0) return;
-  Text<600> line;
-  line.add(word).escaped(text).add('\n');
+  Text<640> line;
+  line.number(machine_pid()).add(' ').add(word).escaped(text).add('\n');
   write_all(ready, line.c_str(), line.size());
   close(ready);
 }
@@ -205,32 +210,28 @@ bool take_lock() {
   return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && access(os::shim::kExitFile, F_OK) != 0;
 }
 
-int supervise(int ready, int user_namespace) {
-  if (const char* wrong = read_spec(g_run.spec)) {
-    finish_ready(ready, "error ", wrong);
-    write_exit(128, 0, "StartError", wrong);
-    return 1;
-  }
+int give_up_start(int ready, const char* why) {
+  write_exit(128, 0, "StartError", why);
+  finish_ready(ready, "error ", why);
+  return 1;
+}
+
+int give_up_start(int ready, const char* step, int error) {
+  Text<400> text;
+  text.add("cannot ").add(step).add(": ").add(strerrordesc_np(error));
+  return give_up_start(ready, text.c_str());
+}
+
+int supervise(int ready) {
   static LogFile log(g_run.spec.log_bytes_max, g_run.spec.log_files_max);
   static Stream out("stdout", log), err("stderr", log);
   const int signals = take_signals();
-  if (signals < 0 || !log.open() || !g_control.listen()) {
-    Text<200> text;
-    text.add("cannot prepare the run folder: ").add(strerrordesc_np(errno));
-    finish_ready(ready, "error ", text.c_str());
-    write_exit(128, 0, "StartError", text.c_str());
-    return 1;
-  }
+  if (signals < 0 || !log.open() || !g_control.listen()) return give_up_start(ready, "prepare the run folder", errno);
   StartFailure failure;
-  g_run.child = start_child(g_run.spec, user_namespace, failure);
-  if (user_namespace >= 0) close(user_namespace);
+  g_run.child = start_child(g_run.spec, failure);
   if (g_run.child.pid < 0) {
-    Text<400> text;
-    text.add("cannot ").add(failure.step).add(": ").add(strerrordesc_np(failure.error));
-    write_exit(128, 0, "StartError", text.c_str());
-    finish_ready(ready, "error ", text.c_str());
     g_control.close();
-    return 1;
+    return give_up_start(ready, failure.step, failure.error);
   }
   write_state();
   finish_ready(ready, "ok", "");
@@ -243,6 +244,14 @@ int supervise(int ready, int user_namespace) {
   return 0;
 }
 
+int run(int ready, int user_namespace) {
+  setsid();
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  if (const char* wrong = read_spec(g_run.spec)) return give_up_start(ready, wrong);
+  if (const char* step = enter_namespaces(g_run.spec, user_namespace)) return give_up_start(ready, step, errno);
+  return supervise(ready);
+}
+
 }  // namespace
 }  // namespace mk::shim
 
@@ -250,10 +259,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && argv[1][0] == '-') return mk::shim::run_errand(argc, argv);
   if (argc < 3 || chdir(argv[1]) != 0) return 2;
   const int ready = std::atoi(argv[2]), user_namespace = argc > 3 ? std::atoi(argv[3]) : -1;
-  if (user_namespace >= 0) fcntl(user_namespace, F_SETFD, FD_CLOEXEC);
   if (ready >= 0) fcntl(ready, F_SETFD, FD_CLOEXEC);
   if (!mk::shim::take_lock()) return 3;
-  setsid();
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  return mk::shim::supervise(ready, user_namespace);
+  return mk::shim::run(ready, user_namespace);
 }

@@ -138,28 +138,6 @@ int clone_mount(const char* path, bool read_only) {
   return static_cast<int>(fd);
 }
 
-bool write_text(const char* path, const char* text, size_t size) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool ok = write_all(fd, text, size);
-  close(fd);
-  return ok;
-}
-
-bool own_namespaces(bool privileged) {
-  const uid_t uid = geteuid();
-  const gid_t gid = getegid();
-  if (uid == 0 || privileged) return unshare(CLONE_NEWNS) == 0;
-  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-  Text<64> map;
-  if (!write_text("/proc/self/setgroups", "deny", 4)) return false;
-  map.number(uid).add(' ').number(uid).add(" 1\n");
-  if (!write_text("/proc/self/uid_map", map.c_str(), map.size())) return false;
-  map.clear();
-  map.number(gid).add(' ').number(gid).add(" 1\n");
-  return write_text("/proc/self/gid_map", map.c_str(), map.size());
-}
-
 bool change_root() {
   if (mkdir("root", 0755) != 0 && errno != EEXIST) return false;
   const int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -189,15 +167,17 @@ bool change_root() {
 
 }  // namespace
 
-const char* enter_rootfs(const Spec& spec, bool privileged) {
-  if (!own_namespaces(privileged)) return "take a mount namespace of its own";
+const char* enter_rootfs(const Spec& spec) {
+  if (unshare(CLONE_NEWNS) != 0) return "take a mount namespace of its own";
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "make its mounts private";
   int sources[kMountsMax];
   for (size_t i = 0; i < spec.mount_count; ++i) {
     sources[i] = clone_mount(spec.mounts[i].source, spec.mounts[i].read_only);
     if (sources[i] < 0) return "open a volume";
   }
-  if (!change_root()) return "change its root";
+  if (spec.mount_count + spec.hidden_count > 0 && !change_root()) return "change its root";
+  // The processes of its own pid namespace; some containers allow no fresh one, then the machine's is seen on.
+  if (spec.own_pids || spec.join_pid > 0) mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   for (size_t i = 0; i < spec.hidden_count; ++i) {
     struct stat info{};
     if (stat(spec.hidden[i], &info) == 0 && S_ISDIR(info.st_mode) && !mount_layer(spec.hidden[i]))

@@ -6,8 +6,7 @@
 
 namespace mk::shim {
 
-// For the child, before it gives up its rights. When it is not `privileged` (in a user namespace that has the right to
-// mount) nor root, it takes a user namespace that maps only its own uid. Null, or what could not be done (errno tells why).
-const char* enter_rootfs(const Spec& spec, bool privileged);
+// For the child, before it gives up its rights. Null, or what could not be done (errno tells why).
+const char* enter_rootfs(const Spec& spec);
 
 }  // namespace mk::shim

@@ -81,6 +81,12 @@ const char* add_line(Spec& spec, char* key, char* value, size_t& args, size_t& e
     spec.uid = static_cast<uid_t>(std::strtoul(value, nullptr, 10));
   } else if (is("gid")) {
     spec.gid = static_cast<gid_t>(std::strtoul(value, nullptr, 10));
+  } else if (is("own_pids")) {
+    spec.own_pids = value[0] == '1';
+  } else if (is("join_pids")) {
+    char* ticks = split(value, ' ');
+    spec.join_pid = std::atoi(value);
+    spec.join_ticks = ticks == nullptr ? 0 : std::strtoull(ticks, nullptr, 10);
   } else if (is("open_exec")) {
     spec.open_exec = value[0] == '1';
   } else if (is("log_bytes_max")) {

@@ -31,6 +31,9 @@ struct Spec {
   bool has_ids = false;
   uid_t uid = 0;
   gid_t gid = 0;
+  bool own_pids = false;  // a pid namespace for this run: its processes end with the shim
+  int join_pid = 0;       // the shim whose pid namespace the process joins; its start time tells it from a later process
+  uint64_t join_ticks = 0;
   bool open_exec = false;  // argv[0] is opened before the process loses sight of it
   uint64_t log_bytes_max = 0, log_files_max = 0;
   int64_t grace_ms = 30'000;

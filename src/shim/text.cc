@@ -83,6 +83,11 @@ bool write_all(int fd, const char* data, size_t size) {
   return true;
 }
 
+int machine_pid() {
+  char link[24] = {};
+  return readlink("/proc/self", link, sizeof link - 1) > 0 ? std::atoi(link) : getpid();
+}
+
 bool replace_file(const char* path, const char* text, size_t size, bool durable) {
   Text<64> fresh;
   fresh.add(path).add(".new");

@@ -66,6 +66,8 @@ void write_timestamp(int64_t ns, char* out);
 long read_small(const char* path, char* out, size_t size);
 // Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); 0 when gone.
 uint64_t start_ticks(int pid);
+// Our own pid as the machine's /proc has it, which differs from getpid() in a pid namespace.
+int machine_pid();
 // Atomically replaces `path`; `durable` also waits for the disk.
 bool replace_file(const char* path, const char* text, size_t size, bool durable);
 bool write_all(int fd, const char* data, size_t size);

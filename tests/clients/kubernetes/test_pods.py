@@ -49,6 +49,27 @@ def deployment(name, script, replicas=2, **container):
                                       {"name": "main", "image": "tools:1", "command": ["sh", "-c", script], **container}]}}}}
 
 
+def run_state(server, kubectl, name, life=0):
+    """What the shim of a Pod's container wrote of it: pids as the machine counts them (the Pod has its own)."""
+    uid = kubectl.json("get", "pod", name)["metadata"]["uid"]
+    lines = (server.folder / "pods" / uid / "c/main" / str(life) / "state").read_text().splitlines()
+    return {key: int(value.split()[0]) for key, _, value in (line.partition(" ") for line in lines) if key in ("shim", "process")}
+
+
+def family(pid):
+    """A process and all its descendants."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
 def until(check, seconds=15):
     deadline = time.monotonic() + seconds
     while True:
@@ -107,12 +128,12 @@ def test_kill_9_of_modelkit_stops_nothing_and_loses_nothing(world, tmp_path):
     os.chmod(gate, 0o777)
     mount = {"volumes": [{"name": "gate", "hostPath": {"path": str(gate)}}],
              "container": {"volumeMounts": [{"name": "gate", "mountPath": "/gate"}]}}
-    kubectl.apply(pod("long", "echo $$$$ > /gate/pid; i=0; while [ ! -e /gate/go ]; do echo line $i; i=$((i+1)); sleep 0.01; done; "
+    kubectl.apply(pod("long", "i=0; while [ ! -e /gate/go ]; do echo line $i; i=$((i+1)); sleep 0.01; done; "
                               "echo $i > /gate/lines; exit 42", restartPolicy="Never", **mount))
     kubectl.apply(pod("ends", "while [ ! -e /gate/end ]; do sleep 0.01; done; echo ended while nobody looked; exit 7",
                       restartPolicy="Never", **mount))
     kubectl("wait", "--for=condition=Ready", "pod/long", "pod/ends", "--timeout=15s")
-    pid = int((gate / "pid").read_text())
+    pid = run_state(server, kubectl, "long")["process"]
     server.kill()
     (gate / "end").touch()
     time.sleep(0.5)
@@ -125,12 +146,31 @@ def test_kill_9_of_modelkit_stops_nothing_and_loses_nothing(world, tmp_path):
     assert kubectl("logs", "ends") == "ended while nobody looked\n"
     alive = kubectl.json("get", "pod", "long")["status"]
     assert (alive["phase"], alive["containerStatuses"][0]["restartCount"]) == ("Running", 0)
-    assert int((gate / "pid").read_text()) == pid
+    assert run_state(server, kubectl, "long")["process"] == pid
     (gate / "go").touch()
     assert until(lambda: kubectl.json("get", "pod", "long")["status"]["phase"] == "Failed")
     assert kubectl.json("get", "pod", "long")["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 42
     count = int((gate / "lines").read_text())
     assert kubectl("logs", "long").splitlines() == [f"line {i}" for i in range(count)]
+
+
+def test_kill_9_of_a_shim_ends_all_of_its_pod_which_starts_again_by_its_policy(world):
+    server, kubectl = world
+    # A child, a grandchild in a session of its own, and an orphan: none is a child of the shim.
+    crowd = "setsid sleep 600 & (sh -c 'sleep 600 & sleep 600' &); echo up; sleep 600; echo on"
+    kubectl.apply(pod("again", crowd), pod("never", crowd, restartPolicy="Never"))
+    for name in ("again", "never"):
+        assert until(lambda: "up" in kubectl.run("logs", name)[1])
+        shim = run_state(server, kubectl, name)["shim"]
+        assert until(lambda: len(family(shim)) >= 6), family(shim)
+        everyone = family(shim)
+        os.kill(shim, signal.SIGKILL)
+        assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everyone), 5), everyone
+    assert until(lambda: kubectl.json("get", "pod", "never")["status"]["phase"] == "Failed")
+    ended = kubectl.json("get", "pod", "never")["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (137, "Lost")
+    assert until(lambda: kubectl.json("get", "pod", "again")["status"]["containerStatuses"][0]["restartCount"] == 1)
+    kubectl("wait", "--for=condition=Ready", "pod/again", "--timeout=15s")
 
 
 def test_an_unknown_image_waits_for_its_mapping(world, tmp_path):
@@ -276,9 +316,10 @@ def test_ctrl_c_takes_the_pods_along(make_server, kubectl_for, tmp_path):
     server = make_server()
     server.run("image", "map", "tools", "env")
     kubectl = kubectl_for(server, tmp_path / "home")
-    kubectl.apply(pod("long", "echo pid $$$$; exec sleep 600"))
-    log = until(lambda: kubectl.run("logs", "long")[1])
+    kubectl.apply(pod("long", "echo up; exec sleep 600"))
+    assert until(lambda: kubectl.run("logs", "long")[1])
+    pid = run_state(server, kubectl, "long")["process"]
+    assert Path(f"/proc/{pid}").exists()
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(timeout=20) == 0
-    pid = int(log.split()[1])
     assert not Path(f"/proc/{pid}").exists()
