@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -92,11 +93,35 @@ def setup_python():
     mark()
 
 
+OLD_KUBECTL = {  # Debian's kubectl 1.20.2: the oldest that people still meet; only unpacked, never installed
+    "package": "kubernetes-client", "version": "1.20.5+really1.20.2-1.1+deb12u1",
+    "sha256": {"amd64": "087c42dc26c847740043cdaa8b16db666be5591a1da957f822922aa1b677494e"},
+}
+
+
+def setup_old_kubectl():
+    target = VENV / "bin/kubectl-1.20"
+    arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+    wanted = OLD_KUBECTL["sha256"].get(arch)
+    if target.exists() or not wanted:
+        return
+    say("unpacking Debian's kubectl 1.20 into .venv/bin (pinned by hash)")
+    with tempfile.TemporaryDirectory() as folder:
+        run("apt-get", "download", "-q", f"{OLD_KUBECTL['package']}={OLD_KUBECTL['version']}", cwd=folder, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        package = next(Path(folder).glob("*.deb"))
+        if hashlib.sha256(package.read_bytes()).hexdigest() != wanted:
+            sys.exit(f"{package.name} is not the file that tools/x.py pins; nothing of it was used")
+        run("dpkg", "-x", package, f"{folder}/root")
+        shutil.copy2(f"{folder}/root/usr/bin/kubectl", target)
+
+
 def setup():
     setup_debian()
     setup_npm("third_party")
     setup_npm("web")
     setup_python()
+    setup_old_kubectl()
 
 
 def build(preset="release", *targets):

@@ -1,5 +1,6 @@
 #include "core/admission.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/format.h"
@@ -34,28 +35,13 @@ Outcome shape(Admission& a) {
 // Unknown fields are dropped: silently, with a warning, or as an error, as the caller wishes.
 Outcome prune(Admission& a) {
   std::vector<std::string> unknown;
-  a.object["metadata"].erase("managedFields");  // server-side apply has none to keep yet
+  a.object["metadata"].erase("managedFields");  // Objects knows what becomes of it
   schema::prune(a.kind.schema, a.object, "", unknown);
   // Empty labels, finalizers and the like are the same as none, and are kept as none.
   std::erase_if(a.object["metadata"].members(), [](const auto& m) {
     return m.second.empty() && (m.second.is_array() || m.second.is_object());
   });
-  if (unknown.empty() || a.options.field_validation == FieldValidation::kIgnore) return {};
-  if (unknown.size() > limits::kCausesMax) unknown.resize(limits::kCausesMax);
-  if (a.options.field_validation == FieldValidation::kWarn) {
-    for (const std::string& field : unknown) a.warnings.push_back(fmt::format("unknown field \"{}\"", field));
-    return {};
-  }
-  std::string list;
-  for (const std::string& field : unknown)
-    list += fmt::format("{}unknown field \"{}\"", list.empty() ? "" : ", ", field);
-  Refusal refusal{
-      Error{Code::kInvalidArgument, "strict_decoding",
-            fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                        a.kind.kind, a.kind.versions.front(), a.kind.kind, list)},
-      {}};
-  refusal.error.field = unknown.front();
-  return std::unexpected(std::move(refusal));
+  return judge_unknown(a.kind, unknown, a.options, a.warnings);
 }
 
 Outcome defaults(Admission& a) {
@@ -98,6 +84,25 @@ constexpr Step kChain[] = {
 };
 
 }  // namespace
+
+Outcome judge_unknown(const kinds::Kind& kind, const std::vector<std::string>& unknown,
+                      const WriteOptions& options, std::vector<std::string>& warnings) {
+  if (unknown.empty() || options.field_validation == FieldValidation::kIgnore) return {};
+  const size_t count = std::min(unknown.size(), limits::kCausesMax);
+  if (options.field_validation == FieldValidation::kWarn) {
+    for (size_t i = 0; i < count; ++i) warnings.push_back(fmt::format("unknown field \"{}\"", unknown[i]));
+    return {};
+  }
+  std::string list;
+  for (size_t i = 0; i < count; ++i)
+    list += fmt::format("{}unknown field \"{}\"", list.empty() ? "" : ", ", unknown[i]);
+  Refusal refusal{
+      Error{Code::kInvalidArgument, "strict_decoding",
+            fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                        kind.kind, kind.versions.front(), kind.kind, list)},
+      {}};
+  return std::unexpected(std::move(refusal));
+}
 
 Admitted<void> admit(Admission& admission) {
   for (const Step& step : kChain)

@@ -24,6 +24,10 @@ struct Admission {
 // Runs the chain; on success `admission.object` is what will be stored.
 Admitted<void> admit(Admission& admission);
 
+// What unknown fields mean: an error when the caller wants it so, else warnings or nothing.
+Admitted<void> judge_unknown(const kinds::Kind& kind, const std::vector<std::string>& unknown,
+                             const WriteOptions& options, std::vector<std::string>& warnings);
+
 // Who may do what; the first question of every call.
 Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind,
                          std::string_view space, std::string_view name);

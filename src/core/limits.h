@@ -12,6 +12,8 @@ inline constexpr int kGenerateNameAttempts = 8;
 inline constexpr size_t kAnnotationsBytesMax = 256 * 1024;  // as Kubernetes
 inline constexpr size_t kCausesMax = 100;                   // bad fields listed of one object
 inline constexpr size_t kSelectorRequirementsMax = 100;
+inline constexpr size_t kUpdateManagersMax =
+    10;  // in managedFields; the oldest are joined into one, as Kubernetes does
 
 // Controllers.
 inline constexpr Duration kBackoffMin = Duration::from_ms(5);

@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "core/admission.h"
 #include "core/limits.h"
+#include "core/managed/managers.h"
 #include "core/refusal.h"
 #include "core/rules.h"
 
@@ -40,6 +41,17 @@ ObjectRef imagined(const Key& key, const Json& body, store::Version version) {
 // Generation counts changes of what is wanted; kinds that want nothing have none.
 bool has_generation(const Kind& kind) {
   return kind.schema["properties"].contains("spec");
+}
+
+std::string api_version_of(const Kind& kind, const WriteOptions& options) {
+  return options.manager.api_version.empty() ? kind.api_version() : options.manager.api_version;
+}
+
+void set_managed_fields(Json& object, Json managed_fields) {
+  if (managed_fields.is_null())
+    object["metadata"].erase("managedFields");
+  else
+    object["metadata"]["managedFields"] = std::move(managed_fields);
 }
 
 // Is anything but metadata and status different?
@@ -164,7 +176,8 @@ Admitted<Written> Objects::create(const Identity& who, const Kind& kind, std::st
   return perform(creation(who, kind, std::string(space), std::move(object), options));
 }
 
-Write Objects::creation(Identity who, const Kind& kind, std::string space, Json object, WriteOptions options) {
+Write Objects::creation(Identity who, const Kind& kind, std::string space, Json object,
+                        WriteOptions options) {
   struct State {
     Identity who;
     std::string space;
@@ -183,9 +196,9 @@ Write Objects::creation(Identity who, const Kind& kind, std::string space, Json 
     if (auto may = authorise(state->who, "create", kind, into, name); !may) return refused(std::move(may));
     const std::string_view inside = given["namespace"].text();
     if (!inside.empty() && inside != into)
-      return refused(refuse(
-          Code::kInvalidArgument, "bad_request",
-          "the namespace of the provided object does not match the namespace sent on the request"));
+      return refused(
+          refuse(Code::kInvalidArgument, "bad_request",
+                 "the namespace of the provided object does not match the namespace sent on the request"));
     if (!given["resourceVersion"].text().empty())
       return refused(refuse(Code::kInvalidArgument, "bad_request",
                             "resourceVersion should not be set on objects to be created"));
@@ -207,19 +220,27 @@ Write Objects::creation(Identity who, const Kind& kind, std::string space, Json 
 }
 
 Write::Try Objects::try_create(const Kind& kind, const Key& key, Json object, const WriteOptions& options,
-                               bool again) {
+                               bool again, const Json* managed_fields) {
   if (kind.status_subresource) object.erase("status");
+  const Json sent = meta(object, "managedFields");
   rules::begin(kind, object);
   Admission admission{kind, Admission::Verb::kCreate, options, nullptr, object};
   if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
   Json& metadata = object["metadata"];
   for (const char* field : {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"})
     metadata.erase(field);
+  const Time now = clock_.now();
+  const std::string api_version = api_version_of(kind, options);
+  set_managed_fields(object, managed_fields
+                                 ? *managed_fields
+                                 : managed::after_write(kind, Json(), object, sent,
+                                                        {options.manager.name, api_version, "", now}));
   metadata["uid"] = random_.uuid();
-  metadata["creationTimestamp"] = clock_.now().rfc3339();
+  metadata["creationTimestamp"] = now.rfc3339();
   if (has_generation(kind)) metadata["generation"] = 1;
   if (!again && store_.get(key)) return refused(refuse_exists(kind, key.name));
-  if (options.dry_run) return answered(Written{imagined(key, object, 0), std::move(admission.warnings)});
+  if (options.dry_run)
+    return answered(Written{imagined(key, object, 0), std::move(admission.warnings), true});
   const auto finish = [this, &kind, key, again, warnings = std::move(admission.warnings)](
                           Result<store::Committed> committed) -> Write::Outcome {
     if (!committed) {
@@ -234,23 +255,13 @@ Write::Try Objects::try_create(const Kind& kind, const Key& key, Json object, co
       store_.submit(std::move(undo), nullptr);
       return {refuse_not_found(*kinds::find_resource("namespaces"), key.space)};
     }
-    return {Written{object, warnings}};
+    return {Written{object, warnings, true}};
   };
   return committing({ObjectOp::Kind::kCreate, key, std::move(object), {}}, finish);
 }
 
 // ---- update
 // ---------------------------------------------------------------------------------------------------
-
-struct Objects::Replacing {
-  const Kind& kind;
-  const WriteOptions& options;
-  const ObjectRef& current;
-  const Json& old;  // of `current`
-  Json wanted;
-  bool status = false;
-  bool again = false;  // another try may do better when the object moves on
-};
 
 Admitted<Written> Objects::update(const Identity& who, const Kind& kind, Json object,
                                   const WriteOptions& options) {
@@ -306,8 +317,7 @@ Write Objects::modification(Identity who, const Kind& kind, Key key, bool status
     WriteOptions options;
     int attempts = 0;
   };
-  auto state =
-      std::make_shared<State>(std::move(who), std::move(key), std::move(change), std::move(options));
+  auto state = std::make_shared<State>(std::move(who), std::move(key), std::move(change), std::move(options));
   return {[this, state, &kind, status]() -> Write::Try {
     const Key& at = state->key;
     if (auto may = authorise(state->who, "patch", kind, at.space, at.name); !may)
@@ -320,10 +330,9 @@ Write Objects::modification(Identity who, const Kind& kind, Key key, bool status
     const Json& wanted = *next;
     if (meta(wanted, "name").text() != at.name ||
         (kind.namespaced && meta(wanted, "namespace").text() != at.space))
-      return refused(
-          refuse(Code::kInvalidArgument, "bad_request",
-                 fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                             meta(wanted, "name").text(), at.name)));
+      return refused(refuse(Code::kInvalidArgument, "bad_request",
+                            fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                        meta(wanted, "name").text(), at.name)));
     // A version of the caller's own choosing is a condition; the one we read is only carried along.
     const std::string_view version = meta(wanted, "resourceVersion").text();
     if (!version.empty() && version != std::to_string(current->version))
@@ -368,19 +377,26 @@ Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_o
 }  // namespace
 
 Write::Try Objects::try_replace(const Replacing& replacing) {
-  const auto& [kind, options, current, old, wanted, status_only, again] = replacing;
+  const auto& [kind, options, current, old, wanted, status_only, again, managed_fields] = replacing;
   const Key& key = current->key;
   if (const std::string_view uid = meta(wanted, "uid").text(); !uid.empty() && uid != current->uid)
-    return refused(refuse_conflict(
-        kind, key.name,
-        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
-                    current->uid)));
+    return refused(
+        refuse_conflict(kind, key.name,
+                        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                                    uid, current->uid)));
   Json next = merged(kind, old, wanted, status_only);
   Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate, options,
                       &old, next};
   if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
   if (!status_only && has_generation(kind) && wants_other(old, next))
     next["metadata"]["generation"] = meta(old, "generation").integer() + 1;
+  const std::string api_version = api_version_of(kind, options);
+  const managed::Author author{options.manager.name, api_version,
+                               status_only ? "status" : std::string_view(options.manager.subresource),
+                               clock_.now()};
+  set_managed_fields(
+      next, managed_fields ? *managed_fields
+                           : managed::after_write(kind, old, next, meta(wanted, "managedFields"), author));
 
   if (next == old) return answered(Written{current, std::move(admission.warnings)});
   const bool ends =
@@ -388,9 +404,9 @@ Write::Try Objects::try_replace(const Replacing& replacing) {
       meta(next, "deletionGracePeriodSeconds").integer() == 0 && next.at({"spec", "finalizers"}).empty();
   if (options.dry_run)
     return answered(Written{imagined(key, next, current->version), std::move(admission.warnings)});
-  return committing({ends ? ObjectOp::Kind::kDelete : ObjectOp::Kind::kUpdate, key, std::move(next),
-                     current->version},
-                    read_outcome(kind, key, std::move(admission.warnings), again));
+  return committing(
+      {ends ? ObjectOp::Kind::kDelete : ObjectOp::Kind::kUpdate, key, std::move(next), current->version},
+      read_outcome(kind, key, std::move(admission.warnings), again));
 }
 
 // ---- remove
@@ -422,16 +438,17 @@ Write Objects::removal(Identity who, const Kind& kind, Key key, RemoveOptions op
   return {[this, state, &kind]() -> Write::Try {
     const Key& at = state->key;
     const RemoveOptions& asked = state->options;
-    if (auto may = authorise(state->who, "delete", kind, at.space, at.name); !may) return refused(std::move(may));
+    if (auto may = authorise(state->who, "delete", kind, at.space, at.name); !may)
+      return refused(std::move(may));
     if (is_namespace(kind) && (at.name == "default" || at.name == "kube-system"))
       return refused(refuse_forbidden(kind, at.name, "this namespace may not be deleted"));
     const ObjectRef current = store_.get(at);
     if (!current) return refused(refuse_not_found(kind, at.name));
     if (asked.if_uid && *asked.if_uid != current->uid)
-      return refused(refuse_conflict(
-          kind, at.name,
-          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", *asked.if_uid,
-                      current->uid)));
+      return refused(
+          refuse_conflict(kind, at.name,
+                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                                      *asked.if_uid, current->uid)));
     const std::string version = std::to_string(current->version);
     if (asked.if_version && *asked.if_version != version)
       return refused(refuse_conflict(

@@ -31,9 +31,16 @@ struct Cause {
 enum class FieldValidation : uint8_t { kIgnore, kWarn, kStrict };
 enum class Propagation : uint8_t { kBackground, kForeground, kOrphan };
 
+// Who writes, for metadata.managedFields. Without a name (our own controllers) nothing is recorded; see
+// managed/managers.h.
+struct FieldManager {
+  std::string name;         // "kubectl-edit"
+  std::string api_version;  // of what was sent; empty = the kind's
+  std::string subresource;  // "", "status" or "scale"
+};
 struct WriteOptions {
   bool dry_run = false;
-  std::string field_manager;
+  FieldManager manager;
   FieldValidation field_validation = FieldValidation::kWarn;
 };
 struct RemoveOptions {
@@ -47,6 +54,7 @@ struct RemoveOptions {
 struct Written {
   ObjectRef object;
   std::vector<std::string> warnings;  // for Warning headers: unknown or duplicate fields
+  bool created = false;
 };
 
 // Why a write was refused. Reasons that protocols tell apart: "invalid_object" (422, `causes` lists every bad
@@ -120,6 +128,11 @@ class Objects {
   Admitted<Written> modify(const Identity& who, const kinds::Kind& kind, const Key& key, bool status,
                            const std::function<Admitted<Json>(Json)>& change,
                            const WriteOptions& options = {});
+  // Server-side apply: makes the object, or changes the fields that `config` names and takes out those that
+  // this manager applied before and names no longer. 409 with a cause for each field that somebody else
+  // manages, unless `force`.
+  Admitted<Written> apply(const Identity& who, const kinds::Kind& kind, const Key& key, Json config,
+                          bool force, const WriteOptions& options);
   // Returns the last state. The object stays, with a deletionTimestamp, until its finalizers are gone; a
   // namespace until it is empty; a Pod that a node runs until the node removes it with grace_period_s = 0.
   Admitted<ObjectRef> remove(const Identity& who, const kinds::Kind& kind, const Key& key,
@@ -131,6 +144,8 @@ class Objects {
   Write replacement(Identity who, const kinds::Kind& kind, Json object, bool status, WriteOptions options);
   Write modification(Identity who, const kinds::Kind& kind, Key key, bool status, Change change,
                      WriteOptions options);
+  Write application(Identity who, const kinds::Kind& kind, Key key, Json config, bool force,
+                    WriteOptions options);
   // Its Written::object is the last state.
   Write removal(Identity who, const kinds::Kind& kind, Key key, RemoveOptions options);
   Admitted<Written> perform(const Write& write);
@@ -147,9 +162,21 @@ class Objects {
   const os::Clock& clock() const { return clock_; }
 
  private:
-  struct Replacing;
+  struct Replacing {
+    const kinds::Kind& kind;
+    const WriteOptions& options;
+    const ObjectRef& current;
+    const Json& old;  // of `current`
+    Json wanted;
+    bool status = false;
+    bool again = false;                    // another try may do better when the object moves on
+    const Json* managed_fields = nullptr;  // null: follows from what changes
+  };
+  struct Application;
   Write::Try try_create(const kinds::Kind& kind, const Key& key, Json object, const WriteOptions& options,
-                        bool again);
+                        bool again, const Json* managed_fields = nullptr);
+  Write::Try try_apply_new(Application& application, bool again);
+  Write::Try try_apply(Application& application, const ObjectRef& current, bool again);
   Write::Try try_replace(const Replacing& replacing);
   Write::Try try_remove(const kinds::Kind& kind, const ObjectRef& current, const RemoveOptions& options,
                         bool again);

@@ -154,7 +154,7 @@ void check_list(const Json& schema, const Json& value, const std::string& path, 
   for (size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], at_index(path, i), causes);
   // A list that is a map: its keys are unique. An absent key counts as empty.
   const Json& keys = schema["x-kubernetes-list-map-keys"];
-  if (keys.empty()) return;
+  if (keys.empty() || flag(schema, "x-modelkit-may-repeat")) return;
   std::vector<std::string> seen;
   for (size_t i = 0; i < value.size(); ++i) {
     std::string key;

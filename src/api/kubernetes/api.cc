@@ -88,6 +88,8 @@ class Builder {
     quick(Method::kGet, "/apis", [&s = s_](net::Request& r, const Caller&) { return s.discovery.apis(r); });
     for (const auto& [path, document] : s_.discovery.legacy())
       quick(Method::kGet, path, [&document](net::Request& r, const Caller&) { return document.answer(r); });
+    quick(Method::kGet, "/openapi/v2",
+          [&s = s_](net::Request& r, const Caller&) { return s.openapi.swagger(r); });
     quick(Method::kGet, "/openapi/v3",
           [&s = s_](net::Request& r, const Caller&) { return s.openapi.index(r); });
     quick(Method::kGet, "/openapi/v3/{path...}",
@@ -149,8 +151,7 @@ class Builder {
                        }),
                        0,
                        route_error});
-    blocking(Method::kPut, path, "update", target,
-             [&s = s_](auto&... a) { return s.scales.replace(a...); });
+    blocking(Method::kPut, path, "update", target, [&s = s_](auto&... a) { return s.scales.replace(a...); });
     blocking(Method::kPatch, path, "patch", target, [&s = s_](auto&... a) { return s.scales.patch(a...); });
   }
 
@@ -193,16 +194,15 @@ class Builder {
   template <typename Handle>
   void blocking(Method method, const std::string& path, std::string_view verb, const Target& target,
                 Handle handle) {
-    routes_.push_back(
-        {method,
-         path,
-         {verb, resource_},
-         Whole([target, handle](net::Request request, const Caller& caller, net::Reply reply) {
-           const Place place = place_of(request, target.kind->namespaced, true);
-           reply.send(handle(target, place, std::as_const(request), caller));
-         }),
-         kBodyBytesMax,
-         route_error});
+    routes_.push_back({method,
+                       path,
+                       {verb, resource_},
+                       Whole([target, handle](net::Request request, const Caller& caller, net::Reply reply) {
+                         const Place place = place_of(request, target.kind->namespaced, true);
+                         reply.send(handle(target, place, std::as_const(request), caller));
+                       }),
+                       kBodyBytesMax,
+                       route_error});
   }
 
   void quick(Method method, const std::string& path, Quick handle) {

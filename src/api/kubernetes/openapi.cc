@@ -6,12 +6,15 @@
 #include "api/kubernetes/fields.h"
 #include "api/kubernetes/query.h"
 #include "api/kubernetes/status.h"
+#include "api/kubernetes/swagger.h"
 #include "base/format.h"
 
 namespace mk::api::kubernetes {
 namespace {
 
 constexpr std::string_view kStandardFormats[] = {"int32", "int64", "double", "byte", "date-time"};
+constexpr std::string_view kSwaggerProtobufType =
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 constexpr std::string_view kRefPrefix = "#/components/schemas/";
 
 // Names as upstream has them: io.k8s.api.apps.v1.Deployment, io.kserve.serving.v1beta1.InferenceService.
@@ -149,6 +152,7 @@ class Paths {
         Json::object({{"get", operation("get")}, {"put", with_body(operation("put"), {"application/json"})}});
     std::vector<std::string_view> types = {"application/json-patch+json", "application/merge-patch+json"};
     if (patchable_) types.push_back("application/strategic-merge-patch+json");
+    types.push_back("application/apply-patch+yaml");
     one["patch"] = with_body(operation("patch"), types);
     if (removable) one["delete"] = operation("delete");
   }
@@ -226,6 +230,27 @@ const std::map<std::string, Document>& OpenApi::documents() {
     index_ = Document::of(Json::object({{"paths", std::move(paths)}}).dump());
   });
   return documents_;
+}
+
+// Few clients ask for it, so nothing of it is made before.
+void OpenApi::make_swagger() {
+  std::set<std::pair<std::string_view, std::string_view>> versions;
+  for (const kinds::Kind& kind : kinds_)
+    for (const std::string& version : kind.versions) versions.emplace(kind.group, version);
+  std::vector<Json> documents;
+  std::vector<const Json*> all;
+  documents.reserve(versions.size());
+  for (const auto& [group, version] : versions)
+    all.push_back(&documents.emplace_back(openapi_v3(kinds_, group, version)));
+  const Json made = kubernetes::swagger(all);
+  swagger_json_ = Document::of(made.dump());
+  swagger_protobuf_ = Document::of(swagger_protobuf(made), std::string(kSwaggerProtobufType));
+}
+
+net::Response OpenApi::swagger(const net::Request& request) {
+  std::call_once(swagger_made_, [this] { make_swagger(); });
+  const bool protobuf = request.headers.get("Accept").find("proto-openapi.spec.v2") != std::string_view::npos;
+  return (protobuf ? swagger_protobuf_ : swagger_json_).answer(request);
 }
 
 net::Response OpenApi::index(const net::Request& request) {

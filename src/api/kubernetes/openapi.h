@@ -18,14 +18,18 @@ class OpenApi {
 
   net::Response index(const net::Request& request);                              // /openapi/v3
   net::Response document(const std::string& path, const net::Request& request);  // "api/v1", "apis/apps/v1"
+  net::Response swagger(const net::Request& request);  // /openapi/v2, as JSON or as gnostic's protobuf
 
  private:
   const std::map<std::string, Document>& documents();
+  void make_swagger();
 
   const std::vector<kinds::Kind>& kinds_;
   std::once_flag made_;
   Document index_;
   std::map<std::string, Document> documents_;
+  std::once_flag swagger_made_;
+  Document swagger_json_, swagger_protobuf_;
 };
 
 // One group and version as an OpenAPI v3 document.

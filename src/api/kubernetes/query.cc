@@ -117,8 +117,11 @@ Result<core::WriteOptions> parse_write_query(const net::Query& query) {
     if (mode != "All") return bad_parameter("dryRun", mode, "only All is known");
     out.dry_run = true;
   }
-  out.field_manager = query.get("fieldManager");
-  if (out.field_manager.size() > 128) return invalid("fieldManager has more than 128 characters");
+  out.manager.name = query.get("fieldManager");
+  if (out.manager.name.size() > kManagerBytesMax)
+    return fail(Error{Code::kInvalidArgument, "unprocessable",
+                      fmt::format("fieldManager: Too long: may not be more than {} bytes", kManagerBytesMax)}
+                    .at_field("fieldManager"));
   const std::string_view validation = query.get("fieldValidation", "Warn");
   if (validation == "Ignore")
     out.field_validation = core::FieldValidation::kIgnore;

@@ -83,6 +83,7 @@ net::Response Scales::replace(const Target& target, const Place& place, const ne
 net::Response Scales::patch(const Target& target, const Place& place, const net::Request& request,
                             const Caller& caller) {
   const std::string type = media_type(request.headers.get("Content-Type"));
+  if (type == kApplyType) return apply(target, place, request, caller);
   const auto patch = Json::parse(type.ends_with("patch+json") ? request.body : "{}", kBodyLimits);
   if (!patch) return refuse(patch.error(), about(*target.kind, place.name));
   return change(target, place, request, caller, [&](Json scale) {
@@ -90,12 +91,38 @@ net::Response Scales::patch(const Target& target, const Place& place, const net:
   });
 }
 
+// What a Scale says of the object is its replicas.
+net::Response Scales::apply(const Target& target, const Place& place, const net::Request& request,
+                            const Caller& caller) {
+  const About object_about = about(*target.kind, place.name);
+  const auto query = query_of(request);
+  if (!query) return refuse(query.error(), object_about);
+  if (auto refused = check_patch_query(*query, true)) return std::move(*refused);
+  const auto options = write_options(request, *query, target, "scale");
+  if (!options) return refuse(options.error(), object_about);
+  const auto wanted = negotiate(request.headers.get("Accept"), {});
+  if (!wanted) return refuse(wanted.error(), object_about);
+  const auto scale = read_apply(request.body);
+  if (!scale) return refuse(scale.error(), object_about);
+  Json config = Json::object({{"apiVersion", target.kind->api_version()},
+                              {"kind", target.kind->kind},
+                              {"metadata", Json::object({{"name", place.name}})},
+                              {"spec", Json::object()}});
+  if (!place.space.empty()) config["metadata"]["namespace"] = place.space;
+  if (const auto taken = take_over(config, *scale); !taken) return refuse(taken.error(), object_about);
+  const bool force = query_boolean(*query, "force").value_or(false);
+  const auto written =
+      objects_.apply(caller.identity, *target.kind, place.key(target), config, force, *options);
+  if (!written) return refuse(written.error(), object_about);
+  return write_body(scale_of(written->object->json()).dump(), *wanted);
+}
+
 net::Response Scales::change(const Target& target, const Place& place, const net::Request& request,
                              const Caller& caller, const std::function<Result<Json>(Json)>& edit) {
   const About object_about = about(*target.kind, place.name);
   const auto query = query_of(request);
   if (!query) return refuse(query.error(), object_about);
-  const auto options = parse_write_query(*query);
+  const auto options = write_options(request, *query, target, "scale");
   if (!options) return refuse(options.error(), object_about);
   const auto wanted = negotiate(request.headers.get("Accept"), {});
   if (!wanted) return refuse(wanted.error(), object_about);

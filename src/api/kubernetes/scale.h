@@ -19,6 +19,8 @@ class Scales {
                       const Caller& caller);
 
  private:
+  net::Response apply(const Target& target, const Place& place, const net::Request& request,
+                      const Caller& caller);
   net::Response change(const Target& target, const Place& place, const net::Request& request,
                        const Caller& caller, const std::function<Result<Json>(Json)>& edit);
   core::Objects& objects_;

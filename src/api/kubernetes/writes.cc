@@ -11,12 +11,14 @@
 #include "api/kubernetes/reads.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
+#include "base/yaml.h"
 
 namespace mk::api::kubernetes {
 namespace {
 
 constexpr std::string_view kPatchTypes =
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+    "application/apply-patch+yaml";
 
 // Sets `key` of `parent` when it is missing or empty, else it must be `wanted`.
 Result<void> agree(Json& parent, std::string_view key, const std::string& wanted, std::string_view problem) {
@@ -50,17 +52,66 @@ Result<void> fit(Json& object, const Target& target, const Place& place) {
   return {};
 }
 
+// What wrote, from "kubectl/v1.37.1 (linux/amd64) ...": kubectl.
+std::string program_of(std::string_view user_agent) {
+  std::string out;
+  for (const char c : user_agent.substr(0, std::min(user_agent.find('/'), kManagerBytesMax)))
+    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
+  return out.empty() ? "unknown" : out;
+}
+
+}  // namespace
+
+Result<core::WriteOptions> write_options(const net::Request& request, const net::Query& query,
+                                         const Target& target, std::string_view subresource) {
+  MK_TRY(core::WriteOptions options, parse_write_query(query));
+  if (options.manager.name.empty()) options.manager.name = program_of(request.headers.get("User-Agent"));
+  options.manager.api_version = target.api_version();
+  options.manager.subresource = subresource;
+  return options;
+}
+
+std::optional<net::Response> check_patch_query(const net::Query& query, bool apply) {
+  std::vector<core::Cause> causes;
+  const std::string_view manager = query.get("fieldManager");
+  if (apply && manager.empty())
+    causes.push_back({"fieldManager", "FieldValueRequired", "Required value: is required for apply patch"});
+  if (!apply && query.has("force"))
+    causes.push_back({"force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch"});
+  if (const auto force = query_boolean(query, "force"); !force) return refuse(force.error());
+  if (causes.empty()) return {};
+  return refuse(Error{Code::kInvalidArgument, "invalid_object",
+                      fmt::format("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", causes.front().field,
+                                  causes.front().message)},
+                {"meta.k8s.io", "", "PatchOptions", {}, {}}, causes);
+}
+
+Result<Json> read_apply(std::string_view body) {
+  const size_t start = body.find_first_not_of(" \t\r\n");
+  if (start != std::string_view::npos && body[start] == '{')
+    if (auto json = Json::parse(body, kBodyLimits)) return json;
+  MK_TRY(std::vector<Json> documents, parse_yaml(body, kBodyLimits));
+  if (documents.size() != 1)
+    return invalid(fmt::format("the body holds {} YAML documents; exactly one is applied", documents.size()));
+  return std::move(documents.front());
+}
+
 // What every write needs before it starts.
-struct Asked {
+struct Writes::Asked {
   net::Query query;
   Encoder encoder;
   core::WriteOptions options;
 };
 
-Result<Asked> understand(const Target& target, const net::Request& request, const os::Clock& clock) {
+namespace {
+
+using Asked = Writes::Asked;
+
+Result<Asked> understand(const Target& target, const net::Request& request, const os::Clock& clock,
+                         std::string_view subresource = {}) {
   MK_TRY(net::Query query, query_of(request));
   MK_TRY(Encoder encoder, choose_encoder(target, request, query, clock));
-  MK_TRY(core::WriteOptions options, parse_write_query(query));
+  MK_TRY(core::WriteOptions options, write_options(request, query, target, subresource));
   return Asked{std::move(query), std::move(encoder), std::move(options)};
 }
 
@@ -135,8 +186,6 @@ Result<Json> apply_patch(Json object, std::string_view content_type, const Json&
   };
   if (content_type == "application/strategic-merge-patch+json")
     return unsupported("strategic merge patches need a built-in kind", "send a merge patch or a JSON patch");
-  if (content_type == "application/apply-patch+yaml")
-    return unsupported("server-side apply is not supported yet", "apply without --server-side");
   return fail(unsupported_media(content_type, kPatchTypes));
 }
 
@@ -172,7 +221,7 @@ Writes::Understood Writes::read_create(const Target& target, const Place& place,
 Writes::Understood Writes::read_replace(const Target& target, const Place& place, bool status,
                                         const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  auto asked = understand(target, request, objects_.clock());
+  auto asked = understand(target, request, objects_.clock(), status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   auto object = read_body(request);
   if (!object) return std::unexpected(refuse(object.error(), object_about));
@@ -185,9 +234,12 @@ Writes::Understood Writes::read_replace(const Target& target, const Place& place
 Writes::Understood Writes::read_patch(const Target& target, const Place& place, bool status,
                                       const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  auto asked = understand(target, request, objects_.clock());
+  auto asked = understand(target, request, objects_.clock(), status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   std::string type = media_type(request.headers.get("Content-Type"));
+  if (auto wrong = check_patch_query(asked->query, type == kApplyType))
+    return std::unexpected(*std::move(wrong));
+  if (type == kApplyType) return read_application(target, place, std::move(*asked), request, who);
   const Message* message = message_of_kind(target.kind->group, target.kind->kind);
   // Says what is wrong with the type before it complains about a body that is no JSON at all.
   if (!type.ends_with("patch+json"))
@@ -195,9 +247,9 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
         refuse(apply_patch(Json::object(), type, Json::object(), message).error(), object_about));
   auto change_with = Json::parse(request.body, kBodyLimits);
   if (!change_with) return std::unexpected(refuse(change_with.error(), object_about));
-  auto change = [target, place, type = std::move(type), message,
-                 patch = std::make_shared<const Json>(std::move(*change_with))](
-                    Json object) -> core::Admitted<Json> {
+  auto change =
+      [target, place, type = std::move(type), message,
+       patch = std::make_shared<const Json>(std::move(*change_with))](Json object) -> core::Admitted<Json> {
     object["apiVersion"] = target.api_version();
     auto patched = apply_patch(std::move(object), type, *patch, message);
     if (!patched) return std::unexpected(core::Refusal{patched.error(), {}});
@@ -205,9 +257,29 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
       return std::unexpected(core::Refusal{fits.error(), {}});
     return std::move(*patched);
   };
-  auto write = objects_.modification(who, *target.kind, place.key(target), status, std::move(change),
-                                     asked->options);
+  auto write =
+      objects_.modification(who, *target.kind, place.key(target), status, std::move(change), asked->options);
   return Ready{std::move(write), answer_with(std::move(*asked), object_about, 200)};
+}
+
+Writes::Understood Writes::read_application(const Target& target, const Place& place, Asked asked,
+                                            const net::Request& request, const core::Identity& who) {
+  const About object_about = about(*target.kind, place.name);
+  auto config = read_apply(request.body);
+  if (!config) return std::unexpected(refuse(config.error(), object_about));
+  if (const auto fits = fit(*config, target, place); !fits)
+    return std::unexpected(refuse(fits.error(), object_about));
+  if (config->at({"metadata", "managedFields"}).size() > 0)
+    return std::unexpected(refuse(
+        Error{Code::kInvalidArgument, "bad_request", "metadata.managedFields must be nil"}, object_about));
+  const bool force = query_boolean(asked.query, "force").value_or(false);
+  auto write =
+      objects_.application(who, *target.kind, place.key(target), std::move(*config), force, asked.options);
+  const auto say = [asked = std::make_shared<const Asked>(std::move(asked)),
+                    object_about](const core::Admitted<core::Written>& written) {
+    return answer(written, *asked, object_about, written && written->created ? 201 : 200);
+  };
+  return Ready{std::move(write), say};
 }
 
 Writes::Understood Writes::read_remove(const Target& target, const Place& place, const net::Request& request,
@@ -249,11 +321,11 @@ void Writes::post(net::Reply reply, std::function<void(const std::shared_ptr<net
     return reply.send(refuse(Error{Code::kResourceExhausted, "overloaded",
                                    "too many large writes are waiting; try again in a moment"}));
   }
-  workers_.post([waiting = waiting_, work = std::move(work),
-                 later = std::make_shared<net::Reply>(std::move(reply))] {
-    --*waiting;
-    work(later);
-  });
+  workers_.post(
+      [waiting = waiting_, work = std::move(work), later = std::make_shared<net::Reply>(std::move(reply))] {
+        --*waiting;
+        work(later);
+      });
 }
 
 void Writes::run(const store::Key& at, Read read, net::Request request, const Caller& caller,
@@ -263,9 +335,10 @@ void Writes::run(const store::Key& at, Read read, net::Request request, const Ca
     if (const store::ObjectRef there = objects_.get(at)) bytes += there->body.size();
   if (bytes <= kWriteOnIoBytesMax)
     return perform(read(request, caller.identity), std::make_shared<net::Reply>(std::move(reply)));
-  post(std::move(reply), [this, read = std::move(read), who = caller.identity,
-                          asked = std::make_shared<net::Request>(std::move(request))](
-                             const std::shared_ptr<net::Reply>& later) { perform(read(*asked, who), later); });
+  post(std::move(reply),
+       [this, read = std::move(read), who = caller.identity,
+        asked = std::make_shared<net::Request>(std::move(request))](
+           const std::shared_ptr<net::Reply>& later) { perform(read(*asked, who), later); });
 }
 
 void Writes::create(const Target& target, const Place& place, net::Request request, const Caller& caller,

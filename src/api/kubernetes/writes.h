@@ -1,5 +1,5 @@
-// POST, PUT, PATCH and DELETE of objects and their status. Nothing here waits for the disk: the answer is sent
-// when the store says that the write is durable. Thread-safe.
+// POST, PUT, PATCH and DELETE of objects and their status. Nothing here waits for the disk: the answer is
+// sent when the store says that the write is durable. Thread-safe.
 #pragma once
 #include <atomic>
 #include <expected>
@@ -32,6 +32,8 @@ class Writes {
   void remove_collection(const Target& target, const Place& place, net::Request request, const Caller& caller,
                          net::Reply reply);
 
+  struct Asked;
+
  private:
   // A request that has been understood: the write, and how to say what came of it.
   struct Ready {
@@ -54,6 +56,8 @@ class Writes {
                           const core::Identity& who);
   Understood read_patch(const Target& target, const Place& place, bool status, const net::Request& request,
                         const core::Identity& who);
+  Understood read_application(const Target& target, const Place& place, Asked asked,
+                              const net::Request& request, const core::Identity& who);
   Understood read_remove(const Target& target, const Place& place, const net::Request& request,
                          const core::Identity& who);
 
@@ -65,6 +69,17 @@ class Writes {
 // A patch as its content type means it. Errors: unsupported_media_type, invalid_patch, unprocessable.
 Result<Json> apply_patch(Json object, std::string_view content_type, const Json& patch,
                          const Message* message);
+
+inline constexpr std::string_view kApplyType = "application/apply-patch+yaml";
+
+// The query's options with the manager's name, which without fieldManager is the program's (User-Agent).
+Result<core::WriteOptions> write_options(const net::Request& request, const net::Query& query,
+                                         const Target& target, std::string_view subresource);
+// What a patch's query must and must not say; worded as upstream does.
+std::optional<net::Response> check_patch_query(const net::Query& query, bool apply);
+// The body of an apply. YAML, which JSON is, too; kubectl sends JSON under this type, which is read faster as
+// such.
+Result<Json> read_apply(std::string_view body);
 
 // Warning headers, as RFC 7234 writes them; bounded.
 void add_warnings(net::Response& response, const std::vector<std::string>& warnings);

@@ -13,17 +13,18 @@ KUBECTL = Path(sys.executable).parent / "kubectl"
 
 
 class Kubectl:
-    def __init__(self, server, cache):
+    def __init__(self, server, cache, program=KUBECTL):
+        self.program = program
         self.environment = dict(os.environ, KUBECONFIG=str(server.kubeconfig), HOME=str(cache), KUBECACHEDIR=str(cache))
         self.url = server.url
 
     def start(self, *words):
-        return subprocess.Popen([KUBECTL, *map(str, words)], env=self.environment, stdout=subprocess.PIPE,
+        return subprocess.Popen([self.program, *map(str, words)], env=self.environment, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
     def run(self, *words, input=None, env=None):
         """Exit code, stdout and stderr."""
-        done = subprocess.run([KUBECTL, *map(str, words)], env={**self.environment, **(env or {})}, input=input,
+        done = subprocess.run([self.program, *map(str, words)], env={**self.environment, **(env or {})}, input=input,
                               capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout, done.stderr
 
@@ -34,7 +35,7 @@ class Kubectl:
 
     def apply(self, *objects, **options):
         words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
-        return self("apply", "-f", "-", *words, input="\n---\n".join(json.dumps(o) for o in objects))
+        return self("apply", "-f", "-", *words, input="\n".join(json.dumps(o) for o in objects))
 
     def refused(self, *words, input=None):
         code, out, err = self.run(*words, input=input)

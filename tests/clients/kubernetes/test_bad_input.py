@@ -9,6 +9,7 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 JSON = {"Content-Type": "application/json"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
 STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 
 
@@ -69,7 +70,24 @@ BAD = [
     ("put of another uid", "PUT", MAPS + "/there", named(name="there", uid="other"), None, (409, 422)),
     ("patch without a type", "PATCH", MAPS + "/there", "{}", {}, 415),
     ("patch of a plain type", "PATCH", MAPS + "/there", "{}", JSON, 415),
-    ("server-side apply", "PATCH", MAPS + "/there?fieldManager=x", "{}", {"Content-Type": "application/apply-patch+yaml"}, 415),
+    ("apply without a manager", "PATCH", MAPS + "/there", "{}", APPLY, 422),
+    ("apply of a list", "PATCH", MAPS + "/there?fieldManager=x", "[]", APPLY, 400),
+    ("apply of bad YAML", "PATCH", MAPS + "/there?fieldManager=x", "a: [", APPLY, 400),
+    ("apply of two documents", "PATCH", MAPS + "/there?fieldManager=x", "a: 1\n---\nb: 1", APPLY, 400),
+    ("apply of another name", "PATCH", MAPS + "/there?fieldManager=x", json.dumps(named(name="other")), APPLY, 400),
+    ("apply with managedFields", "PATCH", MAPS + "/there?fieldManager=x",
+     json.dumps(named(managedFields=[{"manager": "x"}])), APPLY, 400),
+    ("apply with an unknown field, strict", "PATCH", MAPS + "/there?fieldManager=x&fieldValidation=Strict",
+     json.dumps(dict(named(), datta={})), APPLY, 400),
+    ("apply of an old version", "PATCH", MAPS + "/there?fieldManager=x", json.dumps(named(resourceVersion="1")), APPLY, 409),
+    ("apply of a number", "PATCH", MAPS + "/there?fieldManager=x&force=true", json.dumps(dict(named(), data=7)), APPLY, 422),
+    ("apply of two items with one key", "PATCH", DEPLOYMENTS + "/there?fieldManager=x&force=true",
+     '{"spec":{"template":{"spec":{"containers":[{"name":"a"},{"name":"a"}]}}}}', APPLY, 400),
+    ("apply to the status of what is not there", "PATCH", DEPLOYMENTS + "/nope/status?fieldManager=x", '{"status":{}}', APPLY, 404),
+    ("apply of a uid that is not there", "PATCH", MAPS + "/nope?fieldManager=x", json.dumps(named(uid="u")), APPLY, 409),
+    ("apply with a bad force", "PATCH", MAPS + "/there?fieldManager=x&force=perhaps", "{}", APPLY, 400),
+    ("force without apply", "PATCH", MAPS + "/there?force=true", "{}", MERGE, 422),
+    ("a manager with a long name", "PATCH", MAPS + "/there?fieldManager=" + "x" * 129, "{}", APPLY, 422),
     ("merge patch that is a list", "PATCH", MAPS + "/there", "[]", MERGE, 400),
     ("merge patch that is no JSON", "PATCH", MAPS + "/there", "{", MERGE, 400),
     ("merge patch of the name", "PATCH", MAPS + "/there", '{"metadata":{"name":"other"}}', MERGE, 400),

@@ -257,8 +257,6 @@ def test_what_cannot_be_done_says_so(kubectl, space, shell):
     kubectl("run", "sleeper", "-n", space, "--image", shell, "--command", "--", "/bin/sh", "-c", "sleep 600")
     kubectl("wait", "--for=condition=Ready", "pod/sleeper", "-n", space, "--timeout=20s")
     assert "not supported by this server yet" in kubectl.refused("exec", "-n", space, "sleeper", "--", "true")
-    assert "server-side apply is not supported yet" in kubectl.refused(
-        "apply", "--server-side", "-f", "-", input=json.dumps(config_map("c", space)))
     assert "batch/v1" in kubectl.refused("create", "job", "j", "-n", space, "--image=x")
 
 
