@@ -35,7 +35,7 @@ SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices
 VERSIONS = 6
 # What is changed in turn: (said in words, version, canaryTrafficPercent).
 CHANGES = [("new storageUri", 2, None), ("canary 20 %", 3, 20), ("promoted", 3, None), ("new storageUri", 4, None),
-           ("canary 50 %", 5, 50), ("canary taken back", 4, None), ("new storageUri", 6, None), ("back to version 2", 2, None)]
+           ("canary 50 %", 5, 50), ("canary taken back", 4, None), ("new storageUri", 6, None), ("an earlier one", 1, None)]
 
 
 class Modelkit:
@@ -162,9 +162,11 @@ def capacity(modelkit, script, seconds=4):
     return wrk(Target, script, 64, seconds)["rate"]
 
 
-def settled(version, canary):
+def settled(generation, canary):
     """All that the change asks for: ready, and the shares as told."""
     def check(service):
+        if service["metadata"]["generation"] != generation:
+            return False
         traffic = service.get("status", {}).get("components", {}).get("predictor", {}).get("traffic", [])
         shares = [t["percent"] for t in traffic if t.get("latestRevision")]
         return is_ready(service) and shares == [100 if canary is None else canary]
@@ -181,9 +183,9 @@ def change_under_load(modelkit, models, name, load):
         words, version, canary = CHANGES[turn % len(CHANGES)]
         started = time.monotonic()
         predictor = manifest(name, models, version, canary)["spec"]["predictor"]
-        modelkit.call("PATCH", f"{SERVICES}/{name}", [{"op": "replace", "path": "/spec/predictor", "value": predictor}],
-                      "application/json-patch+json")
-        changed.append((words, watch.until(name, settled(version, canary)) - started))
+        patched = modelkit.call("PATCH", f"{SERVICES}/{name}", [{"op": "replace", "path": "/spec/predictor", "value": predictor}],
+                                "application/json-patch+json")
+        changed.append((words, watch.until(name, settled(patched["metadata"]["generation"], canary)) - started))
         turn += 1
         time.sleep(max(0, 4 - (time.monotonic() - started)))  # the old revision is stopped after 3 s, under load as well
     return changed

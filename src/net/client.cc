@@ -26,6 +26,9 @@ class PooledClient final : public Client {
   ~PooledClient() override {
     on_every_thread([](ClientThread& thread) {
       thread.closed = true;
+      std::vector<std::shared_ptr<ClientCall>> waiting;
+      for (const auto& [_, lane] : thread.lanes) waiting.insert(waiting.end(), lane.waiting.begin(), lane.waiting.end());
+      for (const auto& call : waiting) call->cancel();
       const auto all = thread.all;
       for (const auto& [_, weak] : all) {
         if (const auto connection = weak.lock()) {
@@ -46,9 +49,9 @@ class PooledClient final : public Client {
   void close_idle(const Endpoint& to) override {
     for (const auto& owner : threads_) {
       owner->thread->run([owner, to] {
-        const auto pool = owner->idle.find(to);
-        if (pool == owner->idle.end()) return;
-        const auto connections = pool->second;
+        const auto lane = owner->lanes.find(to);
+        if (lane == owner->lanes.end()) return;
+        const auto connections = lane->second.idle;
         for (const auto& connection : connections) connection->close();
       });
     }

@@ -49,6 +49,11 @@ class Client {
     std::shared_ptr<Io> io = {};                    // these threads instead of own ones
     size_t idle_connections_per_endpoint_max = 64;  // on each thread
     size_t connections_max = 4096;                  // on each thread, idle ones too
+    // To one endpoint, on each thread. Calls beyond it wait in order of arrival, until their deadline, rather than
+    // flood a peer that is slow for a moment with connections; more than may wait fail with kResourceExhausted.
+    size_t connections_per_endpoint_max = SIZE_MAX;
+    size_t waiting_per_endpoint_max = 0;
+    size_t waiting_bytes_max = 256u << 20;  // of the bodies of all that wait on a thread
     Duration idle_deadline = Duration::from_seconds(30);
   };
 

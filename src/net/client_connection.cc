@@ -65,9 +65,14 @@ void ClientConnection::close() {
   socket_.close(ignored);
   thread_->remove(*this);
   owner_->all.erase(this);
-  if (const auto pool = owner_->idle.find(to_); pool != owner_->idle.end()) {
-    std::erase(pool->second, keep);
-    if (pool->second.empty()) owner_->idle.erase(pool);
+  const auto found = owner_->lanes.find(to_);
+  Lane& lane = found->second;
+  std::erase(lane.idle, keep);
+  --lane.open;
+  if (lane.unused()) {
+    owner_->lanes.erase(found);
+  } else if (!lane.waiting.empty()) {
+    thread_->post([owner = owner_, to = to_] { owner->serve(to); });  // not from inside its callers
   }
 }
 
@@ -82,6 +87,7 @@ void ClientConnection::connect(std::shared_ptr<ClientCall> call) {
   call_ = std::move(call);
   thread_->add(shared_from_this());
   owner_->all.emplace(this, weak_from_this());
+  ++owner_->lanes[to_].open;
   set_deadline(call_->request.connect_deadline);
   if (!to_.unix_path.empty()) {
     if (to_.unix_path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -334,17 +340,19 @@ void ClientConnection::complete() {
   const auto call = std::exchange(call_, nullptr);
   const bool sent_all =
       !writing_ && (!call->request.stream_body || (call->body_ended && call->upload.empty()));
-  auto& pool = owner_->idle[to_];
-  if (parser_.keep_alive() && sent_all && in_begin_ == in_end_ && !ended_ && !owner_->closed &&
-      pool.size() < owner_->options.idle_connections_per_endpoint_max) {
+  Lane& lane = owner_->lanes[to_];
+  const bool wanted =
+      !lane.waiting.empty() || lane.idle.size() < owner_->options.idle_connections_per_endpoint_max;
+  if (parser_.keep_alive() && sent_all && in_begin_ == in_end_ && !ended_ && !owner_->closed && wanted) {
     set_deadline(owner_->options.idle_deadline);
     if (in_.size() > kReadBufferBytes && !reading_) in_ = {};
-    pool.push_back(keep);
+    lane.idle.push_back(keep);
     want_read();
   } else {
     close();
   }
   call->finish({});
+  owner_->serve(to_);
 }
 
 void ClientConnection::resume() {
@@ -366,21 +374,72 @@ void ClientConnection::ended(const ErrorCode& code) {
                         no_answer ? "before it answered" : "in the middle of its answer"));
 }
 
+// ---- ClientThread
+
+bool ClientThread::dispatch(Lane& lane, const std::shared_ptr<ClientCall>& call) {
+  if (!lane.idle.empty()) {
+    call->connection = std::move(lane.idle.back());
+    lane.idle.pop_back();
+    call->connection->use(call);
+    return true;
+  }
+  if (lane.open >= options.connections_per_endpoint_max || all.size() >= options.connections_max) return false;
+  call->connection = std::make_shared<ClientConnection>(shared_from_this(), call->to);
+  call->connection->connect(call);
+  return true;
+}
+
+void ClientThread::serve(const Endpoint& to) {
+  while (!closed) {
+    const auto found = lanes.find(to);  // anew each time: a call that fails at once may end the lane
+    if (found == lanes.end() || found->second.waiting.empty()) return;
+    const auto call = found->second.waiting.front();
+    const bool free = !found->second.idle.empty() || (found->second.open < options.connections_per_endpoint_max &&
+                                                      all.size() < options.connections_max);
+    if (!free) return;
+    call->leave_queue();
+    dispatch(lanes[to], call);
+  }
+}
+
 // ---- ClientCall
 
 void ClientCall::begin() {
   if (cancelled || owner->closed)
     return finish(fail(Code::kCancelled, "cancelled", "the call was cancelled"));
-  if (const auto pool = owner->idle.find(to); pool != owner->idle.end() && !pool->second.empty()) {
-    connection = std::move(pool->second.back());
-    pool->second.pop_back();
-    return connection->use(shared_from_this());
+  Lane& lane = owner->lanes[to];
+  if (lane.waiting.empty() && owner->dispatch(lane, shared_from_this())) return;
+  // With no connection at all, nothing would ever end the wait.
+  if (lane.open == 0 || lane.waiting.size() >= owner->options.waiting_per_endpoint_max ||
+      owner->waiting_bytes + request.body.size() > owner->options.waiting_bytes_max) {
+    const size_t waiting = lane.waiting.size();
+    if (lane.unused()) owner->lanes.erase(to);
+    return finish(fail(Code::kResourceExhausted, "too_many_connections",
+                       waiting == 0 ? "too many connections are open"
+                                    : fmt::format("{} requests wait for {} already", waiting, name_of(to))));
   }
-  if (owner->all.size() >= owner->options.connections_max) {
-    return finish(fail(Code::kResourceExhausted, "too_many_connections", "too many connections are open"));
-  }
-  connection = std::make_shared<ClientConnection>(owner, to);
-  connection->connect(shared_from_this());
+  lane.waiting.push_back(shared_from_this());
+  place = std::prev(lane.waiting.end());
+  owner->waiting_bytes += request.body.size();
+  if (request.deadline.nanoseconds > 0) give_up_at = owner->thread->now() + request.deadline.nanoseconds;
+  owner->thread->add(shared_from_this());
+}
+
+void ClientCall::leave_queue() {
+  if (!place) return;
+  const auto found = owner->lanes.find(to);
+  found->second.waiting.erase(*std::exchange(place, std::nullopt));
+  owner->waiting_bytes -= request.body.size();
+  owner->thread->remove(*this);
+  if (found->second.unused()) owner->lanes.erase(found);
+}
+
+void ClientCall::sweep(int64_t now) {
+  if (give_up_at == 0 || now < give_up_at) return;
+  const auto keep = shared_from_this();
+  leave_queue();
+  finish(fail(Code::kDeadlineExceeded, "no_answer_in_time",
+              fmt::format("{} had no connection free for the request in time", name_of(to))));
 }
 
 void ClientCall::finish(Result<void> result) {
@@ -395,7 +454,10 @@ void ClientCall::cancel() {
   owner->thread->run([self = shared_from_this()] {
     self->cancelled = true;
     if (self->connection)
-      self->connection->fail_call(Code::kCancelled, "cancelled", "the call was cancelled");
+      return self->connection->fail_call(Code::kCancelled, "cancelled", "the call was cancelled");
+    if (!self->place) return;
+    self->leave_queue();
+    self->finish(fail(Code::kCancelled, "cancelled", "the call was cancelled"));
   });
 }
 

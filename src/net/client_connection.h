@@ -1,5 +1,6 @@
 // One connection of the client, and the call that uses it. On one I/O thread. Inside net/ only.
 #pragma once
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 
 namespace mk::net {
 
+class ClientCall;
 class ClientConnection;
 
 struct EndpointHash {
@@ -23,22 +25,39 @@ struct EndpointHash {
   }
 };
 
+// What one client has to do with one endpoint on one thread.
+struct Lane {
+  size_t open = 0;  // connections, busy and idle
+  std::vector<std::shared_ptr<ClientConnection>> idle;
+  std::list<std::shared_ptr<ClientCall>> waiting;  // for a connection; the first came first
+
+  bool unused() const { return open == 0 && waiting.empty(); }
+};
+
 // The connections of one client on one thread.
 struct ClientThread : std::enable_shared_from_this<ClientThread> {
   ClientThread(std::shared_ptr<IoThread> on, Client::Options with)
       : thread(std::move(on)), options(std::move(with)) {}
 
+  // Gives the call a connection, an idle or a new one; false when there is none to be had now.
+  bool dispatch(Lane& lane, const std::shared_ptr<ClientCall>& call);
+  // Gives connections to those who wait for one.
+  void serve(const Endpoint& to);
+
   const std::shared_ptr<IoThread> thread;
   const Client::Options options;
   // All on the thread.
-  std::unordered_map<Endpoint, std::vector<std::shared_ptr<ClientConnection>>, EndpointHash> idle;
+  std::unordered_map<Endpoint, Lane, EndpointHash> lanes;
+  size_t waiting_bytes = 0;
   std::map<ClientConnection*, std::weak_ptr<ClientConnection>> all;
   std::map<std::string, std::shared_ptr<asio::ssl::context>> tls;
   bool closed = false;
 };
 
 // One exchange. Thread-safe by moving to its thread.
-class ClientCall final : public Client::Call, public std::enable_shared_from_this<ClientCall> {
+class ClientCall final : public Client::Call,
+                         public IoThread::Swept,
+                         public std::enable_shared_from_this<ClientCall> {
  public:
   ClientCall(std::shared_ptr<ClientThread> on, Endpoint endpoint, ClientRequest what, Client::Events calls)
       : owner(std::move(on)), to(std::move(endpoint)), request(std::move(what)), events(std::move(calls)) {}
@@ -49,6 +68,8 @@ class ClientCall final : public Client::Call, public std::enable_shared_from_thi
   void end_body() override;
 
   void begin();                      // on the thread
+  void leave_queue();                // on the thread; does nothing when it does not wait
+  void sweep(int64_t now) override;  // while it waits
   void finish(Result<void> result);  // on the thread; at most once counts
   void queue_body(std::string_view bytes);
   void close_body();
@@ -61,6 +82,8 @@ class ClientCall final : public Client::Call, public std::enable_shared_from_thi
   Progress progress = Progress::kNotSent;
   bool done = false;
   bool cancelled = false;
+  std::optional<std::list<std::shared_ptr<ClientCall>>::iterator> place;  // in its lane, while it waits
+  int64_t give_up_at = 0;                                                 // 0 = never
   bool body_ended = false;
   bool wants_writable = false;
   std::string upload;  // streamed body that waits, framed

@@ -28,7 +28,7 @@ constexpr size_t kJoinBytesMax =
 constexpr size_t kSmallFileBytes = 64u << 10;  // send_file reads these into memory: one system call less
 constexpr size_t kSendFileStep = 512u << 10;   // bytes of a file before other connections get their turn
 constexpr int64_t kAcceptPauseMs = 100;        // after running out of file descriptors
-constexpr int64_t kDrainGraceMs = 300;  // draining: how long an idle connection may still send a request
+constexpr int64_t kDrainGraceMs = 300;  // draining: how long an idle connection may still send a request, and a new one come
 constexpr size_t kUploadQueueBytes = 256u
                                      << 10;  // client: more waiting bytes of a streamed body pause the writer
 constexpr size_t kResponseHeaderBytesMax = 64u << 10;

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <future>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -158,6 +160,31 @@ TEST_CASE("net limits: draining answers what runs and what just arrives, then cl
   CHECK(contains(late.read_to_end(), "200 OK"));
   CHECK(slow.read_to_end().empty());
   held->send(Response::text("too late"));
+  CHECK_FALSE(RawClient(server->port()).connected);
+}
+
+TEST_CASE("net limits: who had connected before the drain, but was not accepted yet, is answered") {
+  std::atomic<bool> entered = false;
+  std::promise<void> release;
+  const auto server = serve_or_fail([&](Request& request) {
+    if (request.path() == "/block") {  // the I/O thread accepts nobody meanwhile
+      entered = true;
+      release.get_future().wait();
+    }
+    return echo(request);
+  });
+  RawClient first(server->port());
+  first.send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n");
+  REQUIRE(soon([&] { return entered.load(); }));
+  RawClient second(server->port());
+  second.send("GET /second HTTP/1.1\r\nHost: x\r\n\r\n");
+  std::thread drain([&] { server->drain(5_s); });
+  release.set_value();
+  CHECK(contains(first.read_to_end(), "200 OK"));
+  CHECK(contains(second.read_to_end(), "200 OK"));
+  first.close();
+  second.close();
+  drain.join();
   CHECK_FALSE(RawClient(server->port()).connected);
 }
 

@@ -127,7 +127,10 @@ class Listener final : public std::enable_shared_from_this<Listener> {
                        });
   }
 
-  void stop() {  // on the first thread
+  // On the first thread. With `admit`, who is connected but not yet accepted still is: closing would reset them.
+  void stop(bool admit) {
+    while (admit && socket_.is_open() && accept_one()) {
+    }
     ErrorCode ignored;
     socket_.close(ignored);
     pause_.cancel();
@@ -157,16 +160,22 @@ class Listener final : public std::enable_shared_from_this<Listener> {
   void accept_all() {
     constexpr int kBatch = 64;
     for (int i = 0; i < kBatch && socket_.is_open(); ++i) {
-      sockaddr_storage address{};
-      socklen_t size = sizeof address;
-      const int fd = ::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
-                               SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-        return rest();
-      if (fd < 0 && errno == EAGAIN) break;
-      if (fd >= 0) admit(fd, address);
+      if (accept_one()) continue;
+      if (errno != EAGAIN) return rest();
+      break;
     }
     if (socket_.is_open()) wait();
+  }
+
+  // False when nobody waits (EAGAIN), or when the machine has no room for another one.
+  bool accept_one() {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    const int fd = ::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) admit(fd, address);
+    const bool full = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+    return fd >= 0 || (errno != EAGAIN && !full);  // others are one connection's own errors
   }
 
   void rest() {
@@ -246,7 +255,7 @@ class SocketServer final : public Server {
   }
 
   ~SocketServer() override {
-    stop_listening();
+    stop_listening(false);
     listener_->for_each_connection([](Connection& connection) { connection.close(); });
     if (own_io_) io_->stop();
   }
@@ -256,21 +265,29 @@ class SocketServer final : public Server {
 
   void drain(Duration deadline) override {
     shared_->draining = true;
-    stop_listening();
-    listener_->for_each_connection([](Connection& connection) { connection.drain(); });
-    const Duration end = os::system_clock().monotonic() + deadline;
-    while (shared_->connections > 0 && os::system_clock().monotonic() < end) ::usleep(2'000);
+    const Duration start = os::system_clock().monotonic(), end = start + deadline;
+    const auto drain_all = [&] { listener_->for_each_connection([](Connection& connection) { connection.drain(); }); };
+    drain_all();
+    // Who was sent here a moment before we were taken out of use still gets in.
+    wait_for_the_last(std::min(end, start + Duration::from_ms(kDrainGraceMs)));
+    stop_listening(true);
+    drain_all();
+    wait_for_the_last(end);
     listener_->for_each_connection([](Connection& connection) { connection.close(); });
   }
 
  private:
-  void stop_listening() {
+  void wait_for_the_last(Duration until) const {
+    while (shared_->connections > 0 && os::system_clock().monotonic() < until) ::usleep(2'000);
+  }
+
+  void stop_listening(bool admit) {
     if (std::exchange(stopped_, true)) return;
     std::mutex mutex;
     std::condition_variable ready;
     bool done = false;
     io_->thread(0)->run([&] {
-      listener_->stop();
+      listener_->stop(admit);
       const std::lock_guard lock(mutex);
       done = true;
       ready.notify_all();

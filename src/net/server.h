@@ -130,7 +130,8 @@ class Server {
  public:
   virtual ~Server() = default;  // stops at once
   virtual uint16_t port() const = 0;
-  // Accepts no more, lets running requests end until `deadline` has passed, then cuts.
+  // Lets running requests end until `deadline` has passed, then cuts. Accepts no more once it has no connection, or
+  // after a moment (kDrainGraceMs): who was sent here just before still is answered.
   virtual void drain(Duration deadline) = 0;
   virtual size_t connections() const = 0;
 };

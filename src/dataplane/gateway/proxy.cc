@@ -246,6 +246,11 @@ class Flight : public std::enable_shared_from_this<Flight> {
     if (stale) tried_.pop_back();  // the server is well; only that connection was old
     if ((refused || (stale && !std::exchange(stale_once_, true))) && !body_sent_) return attempt();
     const Error& error = result.error();
+    if (error.code == Code::kResourceExhausted) {
+      return fail_with(Error{Code::kUnavailable, "busy",
+                             fmt::format("{} (revision {}) is busy: {}", route_.service(), revision_->name, error.message),
+                             "try again in a moment"});
+    }
     fail_with(error.code == Code::kDeadlineExceeded
                   ? error
                   : Error{Code::kInternal, "bad_gateway",
@@ -302,7 +307,12 @@ class Flight : public std::enable_shared_from_this<Flight> {
 
 Proxy::Proxy(std::shared_ptr<net::Io> io)
     : client_(net::make_client(
-          {.io = std::move(io), .idle_connections_per_endpoint_max = 256, .connections_max = 8192})),
+          {.io = std::move(io),
+           .idle_connections_per_endpoint_max = kConnectionsPerServerMax,
+           .connections_max = 8192,
+           .connections_per_endpoint_max = kConnectionsPerServerMax,
+           .waiting_per_endpoint_max = kWaitingPerServerMax,
+           .waiting_bytes_max = kWaitingBytesMax})),
       table_(std::make_shared<const Table>(routing::Snapshot{}, nullptr)),
       id_prefix_(os::system_random().hex(16)) {}
 
