@@ -182,7 +182,7 @@ class Embedded final : public ControlPlane {
     if (!settings_.gateway) return {};
     gateway_threads_ = os::make_thread_pool(1, "gateway-watch");
     MK_TRY(const std::string shim, os::install_shim(layout_.binaries));
-    gateway_processes_ = os::make_shim_processes(shim);
+    gateway_processes_ = os::make_shim_processes({.shim = shim});
     GatewayWish wish{.folder = layout_.gateway,
                      .program = std::filesystem::read_symlink("/proc/self/exe").string(),
                      .address = settings_.listen,

@@ -30,6 +30,7 @@ struct AgentSettings {
   os::Users* users = nullptr;        // each Pod gets one; null = they run as us
   std::string not_isolated;          // why there are none and what to do: only where a namespace allows it Pods run as us
   uint32_t user = 0;                 // ours
+  os::Cgroups bounds_kept;           // what the machine can bound for a whole container
 };
 
 class Agent {

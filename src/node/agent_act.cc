@@ -21,6 +21,7 @@ Ground Agent::ground_of(const PodRef& live) const {
   ground.host_ip = settings_.host_ip;
   ground.node_name = settings_.node_name;
   ground.home = records_.home(live->record.uid);
+  ground.memory_kept = settings_.bounds_kept.keeps(os::CgroupController::kMemory);
   if (settings_.users != nullptr) {
     const uint32_t user = records_.user(live->record.slot);
     ground.user = user;

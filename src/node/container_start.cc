@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/quantity.h"
 #include "node/limits.h"
 #include "os/files.h"
 
@@ -60,14 +61,28 @@ void show(const std::string& folder, os::ProcessSpec& process) {
   process.mounts.push_back({folder, folder, true});
 }
 
-void add_limits(os::ProcessSpec& process) {
+// Zero when there is none, or when it is none: admission has refused what is no quantity.
+Quantity limit_of(const Container& container, std::string_view name) {
+  const Json& limit = container.resources["limits"][name];
+  auto quantity = Quantity::parse(limit.is_string() ? std::string(limit.text()) : limit.is_null() ? "0" : limit.dump());
+  return quantity && !quantity->is_negative() ? *quantity : Quantity();
+}
+
+void add_limits(os::ProcessSpec& process, const Container& container, const Ground& ground) {
+  process.bounds.memory_bytes = static_cast<uint64_t>(limit_of(container, "memory").value());
+  process.bounds.cpu_millis = static_cast<uint64_t>(limit_of(container, "cpu").milli());
+  if (!ground.memory_kept && process.bounds.memory_bytes != 0)
+    process.limits.push_back({"data", process.bounds.memory_bytes, process.bounds.memory_bytes});
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   const uint64_t hard = std::min<uint64_t>(files.rlim_max, kOpenFilesMax);
   process.limits.push_back({"nofile", hard, hard});
   process.limits.push_back({"core", 0, 0});
   // Counted by uid: without a uid of its own the Pod would share the bound with everything of its user's.
-  if (process.uid) process.limits.push_back({"nproc", kTasksMax, kTasksMax});
+  if (process.uid)
+    process.limits.push_back({"nproc", kTasksMax, kTasksMax});
+  else
+    process.bounds.tasks = kTasksMax;
 }
 
 }  // namespace
@@ -117,7 +132,7 @@ Result<os::ProcessSpec> process_spec(const Json& pod, const PodSpec& spec, const
                             container.image, container.name));
   process.open_exec = image.open_exec && !container.has_command;
   process.cwd = !container.cwd.empty() ? container.cwd : image.cwd.empty() ? home : image.cwd;
-  add_limits(process);
+  add_limits(process, container, ground);
   return process;
 }
 

@@ -16,6 +16,7 @@ namespace mk::node {
 struct Ground {
   std::string pod_ip, host_ip, node_name;
   std::string home;                  // the Pod's folder
+  bool memory_kept = true;           // bounds of memory hold for a container's processes together
   std::optional<uint32_t> user;      // the Pod's own uid; unset = ours
   Give give;                         // set with `user`
   std::vector<std::string> hidden;   // private folders of the machine that the Pod must not see

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "net/client.h"
+#include "os/leftovers.h"
 #include "node/limits.h"
 #include "node/probe_runner.h"
 #include "node/registration.h"
@@ -24,8 +25,14 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
     agent.not_isolated = users.error().sentence();
     log::warn("Pods cannot be kept apart from their owner, so none will start", {{"why", agent.not_isolated}});
   }
-  node->processes_ =
-      os::make_shim_processes(shim, node->users_ == nullptr ? -1 : node->users_->user_namespace());
+  os::ShimSettings shims{.shim = shim, .user_namespace = node->users_ == nullptr ? -1 : node->users_->user_namespace(),
+                         .cgroups = os::open_cgroups(os::folder_id(settings.data))};
+  agent.bounds_kept = shims.cgroups;
+  node->machine_.limits = shims.cgroups.sentence(node->users_ != nullptr);
+  node->machine_.limits_kept = shims.cgroups.keeps(os::CgroupController::kMemory) &&
+                               shims.cgroups.keeps(os::CgroupController::kCpu) &&
+                               (node->users_ != nullptr || shims.cgroups.keeps(os::CgroupController::kTasks));
+  node->processes_ = os::make_shim_processes(std::move(shims));
   node->client_ = net::make_client();
   node->threads_ = os::make_thread_pool(kThreads, "node");
   node->probes_ = make_probe_runner(*node->client_, *node->processes_, *node->threads_);

@@ -1,5 +1,7 @@
 #include "node/registration.h"
 
+#include <vector>
+
 #include "base/format.h"
 #include "node/limits.h"
 
@@ -16,9 +18,17 @@ constexpr struct {
     {"Ready", "True", "KubeletReady", "modelkit is posting ready status"},
 };
 
-Json conditions(const Json& before, Time now) {
+struct Condition {
+  std::string_view type, status, reason, message;
+};
+
+Json conditions(const Machine& machine, const Json& before, Time now) {
+  std::vector<Condition> all;
+  for (const auto& each : kConditions) all.push_back({each.type, each.status, each.reason, each.message});
+  all.push_back({"modelkit.dev/LimitsEnforced", machine.limits_kept ? "True" : "False",
+                 machine.limits_kept ? "Cgroups" : "SomeCannot", machine.limits});
   Json list = Json::array();
-  for (const auto& each : kConditions) {
+  for (const Condition& each : all) {
     Json since = now.rfc3339();
     for (const Json& old : before["conditions"].items())
       if (old["type"].text() == each.type && old["status"].text() == each.status)
@@ -108,7 +118,7 @@ Json node_status(const Machine& machine, const std::string& version, const Json&
   Json status = before.is_object() ? before : Json::object();
   status["capacity"] = room;
   status["allocatable"] = room;
-  status["conditions"] = conditions(before, now);
+  status["conditions"] = conditions(machine, before, now);
   status["addresses"] = Json::array({Json::object({{"type", "InternalIP"}, {"address", "127.0.0.1"}}),
                                      Json::object({{"type", "Hostname"}, {"address", machine.host_name}})});
   status["nodeInfo"] = info;

@@ -29,10 +29,14 @@ bool bears(const std::string& pid, std::string_view mark) {
 
 }  // namespace
 
-std::string run_mark(const std::string& folder) {
+std::string folder_id(std::string_view folder) {
   uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
   for (const char c : folder) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return fmt::format("{}{:016x}", kMarkName, hash);
+  return fmt::format("{:016x}", hash);
+}
+
+std::string run_mark(const std::string& folder) {
+  return fmt::format("{}{}", kMarkName, folder_id(folder));
 }
 
 void end_leftovers(const std::string& folder) {

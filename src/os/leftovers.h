@@ -5,6 +5,9 @@
 
 namespace mk::os {
 
+// A short name for a folder, the same each time.
+std::string folder_id(std::string_view folder);
+
 inline constexpr std::string_view kMarkName = "MODELKIT_RUN=";
 // "NAME=value" for the environment of all that belongs to the run in `folder`: it stays with descendants, whatever they do to
 // their session, parent or name.

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "os/cgroups.h"
 #include "os/clock.h"
 
 namespace mk::os {
@@ -21,7 +22,7 @@ struct ProcessSpec {
     bool read_only = true;
   };
   struct Limit {
-    std::string name;  // "nofile", "nproc", "core", "as", "fsize", "cpu"
+    std::string name;  // "nofile", "nproc", "core", "as", "data", "fsize", "cpu"
     uint64_t soft = 0, hard = 0;
   };
   std::string pod;                     // whose it is; recorded and shown
@@ -36,6 +37,7 @@ struct ProcessSpec {
   std::vector<Mount> mounts;    // in a mount namespace of its own, as are `hidden` folders
   std::vector<std::string> hidden;
   std::vector<Limit> limits;
+  CgroupBounds bounds;          // of all its processes together, as far as the machine can keep them
   Duration grace = Duration::from_seconds(30);
   uint64_t log_bytes_max = 10u << 20;  // of one log file
   uint64_t log_files_max = 5;
@@ -46,7 +48,7 @@ struct ProcessState {
   int pid = 0;
   Time started, finished;
   int exit_code = 0, signal = 0;  // a signal's exit code is 128 + signal
-  std::string reason, message;    // "Completed", "Error", "StartError", "Lost"
+  std::string reason, message;    // "Completed", "Error", "OOMKilled", "StartError", "Lost"
   bool running() const { return phase == Phase::kRunning; }
   bool exited() const { return phase == Phase::kExited; }
 };
@@ -71,9 +73,12 @@ class Processes {
   virtual void on_exit(std::function<void(const std::string& folder)> call) = 0;
 };
 
-// `shim`: path of the shim's executable. `user_namespace`: a descriptor of the one that specs' uids belong to (os/users.h),
-// open as long as the result lives; -1 = ours.
-std::unique_ptr<Processes> make_shim_processes(std::string shim, int user_namespace = -1);
+struct ShimSettings {
+  std::string shim;         // path of the shim's executable
+  int user_namespace = -1;  // a descriptor of the one that specs' uids belong to (os/users.h), open meanwhile; -1 = ours
+  Cgroups cgroups;          // where specs' bounds are kept
+};
+std::unique_ptr<Processes> make_shim_processes(ShimSettings settings);
 // Writes the embedded shim to `folder`/<hash>/modelkit-shim unless it is there; its path.
 Result<std::string> install_shim(const std::string& folder);
 

@@ -39,7 +39,7 @@ class Runs {
     (void)os::remove_all(root);
   }
   void open() {
-    processes = os::make_shim_processes(shim);
+    processes = os::make_shim_processes({.shim = shim});
     processes->on_exit([this](const std::string& folder) {
       std::lock_guard lock(mutex);
       ended.push_back(folder);
@@ -301,6 +301,63 @@ TEST_CASE("processes: pids of its own: stop, exit codes and start errors are as 
   CHECK(runs.marked(marker) == 0);
 }
 
+TEST_CASE("processes: bounds of memory, CPU and tasks hold for all processes of a run together") {
+  Runs runs;
+  const std::string name = fmt::format("test-{}", getpid());
+  const os::Cgroups cgroups = os::open_cgroups(name);
+  runs.processes = os::make_shim_processes({.shim = runs.shim, .cgroups = cgroups});
+  const auto run = [&](const std::string& python, os::CgroupBounds bounds) {
+    const std::string folder = runs.folder();
+    ProcessSpec spec = runs.shell("");
+    spec.argv = {"/usr/bin/python3", "-I", "-S", "-c", python};
+    spec.bounds = bounds;
+    spec.own_pids = true;
+    auto started = runs.processes->start(folder, spec);
+    REQUIRE(started);
+    CHECK(started->message == "");
+    return folder;
+  };
+  if (cgroups.keeps(os::CgroupController::kMemory)) {
+    // Three processes of 60 MiB; each by itself would fit.
+    const std::string big = "import os, time\nfor i in range(2):\n  if os.fork() == 0: break\nb = bytearray(60 << 20); b[::4096] = b'x' * len(b[::4096])\ntime.sleep(1)";
+    const std::string one = "b = bytearray(300 << 20)";
+    CHECK(runs.wait(run(big, {.memory_bytes = 400u << 20})).exit_code == 0);
+    const ProcessState alone = runs.wait(run(one, {.memory_bytes = 64u << 20}));
+    CHECK(alone.exit_code == 137);
+    CHECK(alone.reason == "OOMKilled");
+    const std::string together = runs.folder();
+    ProcessSpec spec = runs.shell("/usr/bin/python3 -c \"" + big + "\"; exit 3");
+    spec.bounds.memory_bytes = 100u << 20;
+    REQUIRE(runs.processes->start(together, spec));
+    CHECK(runs.wait(together).reason == "OOMKilled");
+  }
+  if (cgroups.keeps(os::CgroupController::kTasks)) {
+    const std::string fork_many =
+        "import os\nr, w = os.pipe()\nfor i in range(40):\n  if os.fork() == 0: os.close(w); os.read(r, 1); os._exit(0)";
+    CHECK(runs.wait(run(fork_many, {.tasks = 60})).exit_code == 0);
+    const std::string bounded = run(fork_many, {.tasks = 20});
+    CHECK(runs.wait(bounded).exit_code == 1);
+    CHECK(runs.log(bounded).find("BlockingIOError") != std::string::npos);
+  }
+  if (cgroups.keeps(os::CgroupController::kCpu)) {
+    const std::string spin =
+        "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end: pass\nprint(int(time.process_time() * 1000))";
+    const std::string bounded = run(spin, {.cpu_millis = 200});
+    CHECK(runs.wait(bounded).exit_code == 0);
+    const std::string log = runs.log(bounded);
+    CHECK(std::atoi(log.c_str() + log.find(" stdout F ") + 10) < 500);
+  }
+  // Nothing of the groups stays behind.
+  for (const std::string& folder : runs.folders) {
+    const std::string spec = os::read_file(folder + "/spec").value();
+    for (size_t at = spec.find("\ncgroup "); at != std::string::npos; at = spec.find("\ncgroup ", at + 1)) {
+      const std::string group = spec.substr(at + 8, spec.find('\n', at + 1) - at - 8);
+      CHECK_FALSE(os::exists(group));
+      CHECK_FALSE(os::exists(group.substr(0, group.rfind('/'))));
+    }
+  }
+}
+
 TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") {
   Runs runs;
   for (int round = 0; round < 5; ++round) {
@@ -312,7 +369,7 @@ TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") 
       prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that fails must leave nobody behind: it would keep files locked
       alarm(60);
       // A process of its own with its own threads, as modelkit is.
-      auto mine = os::make_shim_processes(runs.shim);
+      auto mine = os::make_shim_processes({.shim = runs.shim});
       ProcessSpec spec = runs.shell("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 17");
       (void)mine->start(run, spec);
       [[maybe_unused]] const ssize_t n = write(go[1], "x", 1);

@@ -253,17 +253,22 @@ int pidfd_open_of(int pid) {
 
 class ShimProcesses final : public Processes {
  public:
-  ShimProcesses(std::string shim, int user_namespace) : shim_(std::move(shim)), user_namespace_(user_namespace) {}
+  explicit ShimProcesses(ShimSettings settings) : settings_(std::move(settings)) {}
 
   Result<ProcessState> start(const std::string& folder, const ProcessSpec& spec) override {
     MK_TRY(std::string text, spec_text(spec));
     text += fmt::format("env {}\n", run_mark(folder));
-    if (!spec.beside.empty()) text += joined_pids(spec.beside);
+    if (spec.beside.empty()) {
+      MK_TRY(const Cgroup group, settings_.cgroups.make(folder_id(folder), spec.bounds));
+      text += group_lines(group);
+    } else {
+      text += joined_lines(spec.beside);
+    }
     MK_OK(write_file(folder + "/" + shim::kSpecFile, text));
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0)
       return fail(Code::kUnavailable, "process_start", "no file descriptor is left");
-    auto pid = spawn(folder, ready[1], spec.uid ? user_namespace_ : -1);
+    auto pid = spawn(folder, ready[1], spec.uid ? settings_.user_namespace : -1);
     close(ready[1]);
     if (!pid) {
       close(ready[0]);
@@ -334,7 +339,7 @@ class ShimProcesses final : public Processes {
     char* argv[] = {name.data(), where.data(), fd.data(), user_namespace >= 0 ? space.data() : nullptr, nullptr};
     char* envp[] = {nullptr};
     pid_t pid = 0;
-    const int error = posix_spawn(&pid, shim_.c_str(), &actions, nullptr, argv, envp);
+    const int error = posix_spawn(&pid, settings_.shim.c_str(), &actions, nullptr, argv, envp);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0)
       return fail(Code::kUnavailable, "process_start",
@@ -359,10 +364,28 @@ class ShimProcesses final : public Processes {
     }
   }
 
-  // The line that lets a run join the pid namespace of another, if that has one.
-  static std::string joined_pids(const std::string& folder) {
+  static std::string group_lines(const Cgroup& group) {
+    std::string text = group.folders.empty() ? "" : "own_cgroup 1\n";
+    for (const std::string& folder : group.folders) text += fmt::format("cgroup {}\n", escape(folder));
+    if (!group.oom_file.empty()) text += fmt::format("oom {}\n", escape(group.oom_file));
+    return text;
+  }
+
+  static std::vector<std::string> groups_of(const std::string& folder) {
+    const std::string text = read_file(folder + "/" + shim::kSpecFile).value_or("");
+    std::vector<std::string> groups;
+    constexpr std::string_view kKey = "\ncgroup ";
+    for (size_t at = text.find(kKey); at != text.npos; at = text.find(kKey, at + 1))
+      groups.push_back(unescape(std::string_view(text).substr(at + kKey.size(), text.find('\n', at + 1) - at - kKey.size())));
+    return groups;
+  }
+
+  // The lines that let a run join the groups of another, and its pid namespace if that has one.
+  static std::string joined_lines(const std::string& folder) {
+    std::string text;
+    for (const std::string& group : groups_of(folder)) text += fmt::format("cgroup {}\n", escape(group));
     auto values = parse_lines(read_file(folder + "/" + shim::kStateFile).value_or(""), shim::kStateHeader);
-    return values["own_pids"] == "1" ? fmt::format("join_pids {}\n", values["shim"]) : "";
+    return values["own_pids"] == "1" ? text + fmt::format("join_pids {}\n", values["shim"]) : text;
   }
 
   void watch(pid_t pid, const std::string& folder) {
@@ -411,6 +434,7 @@ class ShimProcesses final : public Processes {
     if (!exists(folder + "/" + shim::kExitFile)) {
       auto state = parse_lines(read_file(folder + "/" + shim::kStateFile).value_or(""), shim::kStateHeader);
       if (state["own_pids"] != "1") end_leftovers(folder);
+      for (const std::string& group : groups_of(folder)) remove_cgroup(group);
       const int64_t now = system_clock().now().nanoseconds;
       const std::string text = fmt::format(
           "{}\ncode 137\nsignal 9\nreason Lost\nmessage its supervisor was killed or the machine restarted\n"
@@ -448,15 +472,14 @@ class ShimProcesses final : public Processes {
     return fail(Code::kUnavailable, "process_control", "the process's shim does not answer");
   }
 
-  std::string shim_;
-  int user_namespace_;
+  ShimSettings settings_;
   Watcher watcher_;
 };
 
 }  // namespace
 
-std::unique_ptr<Processes> make_shim_processes(std::string shim, int user_namespace) {
-  return std::make_unique<ShimProcesses>(std::move(shim), user_namespace);
+std::unique_ptr<Processes> make_shim_processes(ShimSettings settings) {
+  return std::make_unique<ShimProcesses>(std::move(settings));
 }
 
 Result<std::string> install_shim(const std::string& folder) {

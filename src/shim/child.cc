@@ -74,6 +74,19 @@ bool drop_capabilities() {
   return syscall(SYS_capset, &header, none) == 0;
 }
 
+// Before the change of user and of the view of the files.
+bool join_cgroups(const Spec& spec) {
+  for (size_t i = 0; i < spec.cgroup_count; ++i) {
+    Text<4200> path;
+    path.add(spec.cgroups[i]).add("/cgroup.procs");
+    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    const bool ok = fd >= 0 && write_all(fd, "0", 1);
+    if (fd >= 0) close(fd);
+    if (!ok) return false;
+  }
+  return true;
+}
+
 [[noreturn]] void become(const Spec& spec, int out, int err, int report) {
   const pid_t self = machine_pid();
   write_all(report, reinterpret_cast<const char*>(&self), sizeof self);
@@ -82,6 +95,7 @@ bool drop_capabilities() {
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
     give_up(report, "connect its output");
+  if (!join_cgroups(spec)) give_up(report, "join its control group");
   int opened = -1;
   if (spec.open_exec) {
     opened = open(spec.argv[0], O_PATH | O_CLOEXEC);

@@ -27,6 +27,7 @@ namespace {
 
 constexpr int64_t kDrainMs = 2'000;  // for output that is still in the pipes after the end
 constexpr int64_t kKillPauseMs = 5;
+constexpr int kGroupTries = 40;      // to take a control group away: the last of its processes may still be going
 constexpr int64_t kReapMs = 10'000;  // descendants that do not die within this are in the kernel's hands
 
 struct Run {
@@ -210,7 +211,40 @@ bool take_lock() {
   return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 && access(os::shim::kExitFile, F_OK) != 0;
 }
 
+// Whether the kernel has killed a process of the run because there was no memory for it.
+bool was_out_of_memory() {
+  char text[4096];
+  if (g_run.spec.oom_file == nullptr || read_small(g_run.spec.oom_file, text, sizeof text) <= 0) return false;
+  const char* key = "oom_kill ";
+  for (const char* line = text; line != nullptr; line = std::strchr(line, '\n')) {
+    if (*line == '\n') ++line;
+    if (std::strncmp(line, key, std::strlen(key)) == 0) return std::atoll(line + std::strlen(key)) > 0;
+  }
+  return false;
+}
+
+// The run's groups and the folders above them that nobody uses any more.
+void remove_groups() {
+  for (size_t i = 0; g_run.spec.own_cgroup && i < g_run.spec.cgroup_count; ++i) {
+    Text<4200> path;
+    path.add(g_run.spec.cgroups[i]);
+    bool gone = false;
+    for (int tries = 0; !gone && tries < kGroupTries; ++tries) {
+      gone = rmdir(path.c_str()) == 0 || errno != EBUSY;
+      if (!gone) poll(nullptr, 0, kKillPauseMs);
+    }
+    for (int level = 0; gone && level < 2; ++level) {
+      const char* slash = std::strrchr(path.c_str(), '/');
+      Text<4200> above;
+      above.add(path.c_str(), static_cast<size_t>(slash - path.c_str()));
+      path = above;
+      gone = rmdir(path.c_str()) == 0;
+    }
+  }
+}
+
 int give_up_start(int ready, const char* why) {
+  remove_groups();
   write_exit(128, 0, "StartError", why);
   finish_ready(ready, "error ", why);
   return 1;
@@ -239,7 +273,9 @@ int supervise(int ready) {
   const int status = g_run.wait_status;
   const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   const int code = by != 0 ? 128 + by : WEXITSTATUS(status);
-  write_exit(code, by, code == 0 ? "Completed" : "Error", "");
+  const char* reason = code == 0 ? "Completed" : was_out_of_memory() ? "OOMKilled" : "Error";
+  remove_groups();
+  write_exit(code, by, reason, "");
   g_control.close();
   return 0;
 }

@@ -38,6 +38,7 @@ struct NamedLimit {
 constexpr NamedLimit kLimits[] = {
     {"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"core", RLIMIT_CORE},
     {"as", RLIMIT_AS},         {"fsize", RLIMIT_FSIZE}, {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},
 };
 
 const char* add_limit(Spec& spec, char* value) {
@@ -81,6 +82,13 @@ const char* add_line(Spec& spec, char* key, char* value, size_t& args, size_t& e
     spec.uid = static_cast<uid_t>(std::strtoul(value, nullptr, 10));
   } else if (is("gid")) {
     spec.gid = static_cast<gid_t>(std::strtoul(value, nullptr, 10));
+  } else if (is("cgroup")) {
+    if (spec.cgroup_count == kCgroupsMax) return "too many cgroup lines";
+    spec.cgroups[spec.cgroup_count++] = value;
+  } else if (is("own_cgroup")) {
+    spec.own_cgroup = value[0] == '1';
+  } else if (is("oom")) {
+    spec.oom_file = value;
   } else if (is("own_pids")) {
     spec.own_pids = value[0] == '1';
   } else if (is("join_pids")) {

@@ -11,6 +11,7 @@ namespace mk::shim {
 inline constexpr size_t kMountsMax = 64;
 inline constexpr size_t kHiddenMax = 16;
 inline constexpr size_t kLimitsMax = 16;
+inline constexpr size_t kCgroupsMax = 8;
 
 struct Mount {
   const char* source = nullptr;
@@ -43,6 +44,10 @@ struct Spec {
   size_t hidden_count = 0;
   Limit limits[kLimitsMax];
   size_t limit_count = 0;
+  const char* cgroups[kCgroupsMax] = {};  // folders whose cgroup.procs the process joins
+  size_t cgroup_count = 0;
+  bool own_cgroup = false;        // nobody else's: taken away at the end
+  const char* oom_file = nullptr;  // its line "oom_kill N" counts those that were killed for want of memory
 };
 
 // Reads "spec" in the working folder. Null, or what is wrong with it. The text lives as long as the process.

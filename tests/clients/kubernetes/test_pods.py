@@ -173,6 +173,24 @@ def test_kill_9_of_a_shim_ends_all_of_its_pod_which_starts_again_by_its_policy(w
     kubectl("wait", "--for=condition=Ready", "pod/again", "--timeout=15s")
 
 
+def test_limits_are_kept_and_the_node_says_which(world):
+    _, kubectl = world
+    [node] = kubectl.json("get", "nodes")["items"]
+    kept = {c["type"]: c for c in node["status"]["conditions"]}["modelkit.dev/LimitsEnforced"]
+    assert kept["message"].startswith("limits of containers are kept: ")
+    assert "LimitsEnforced" in kubectl("describe", "node", node["metadata"]["name"])
+    if "memory only of each process" in kept["message"]:
+        pytest.skip(kept["message"])
+    hungry = {"command": [PYTHON, "-c", "b = bytearray(300 << 20); print('had it all')"], "resources": {"limits": {"memory": "64Mi"}}}
+    fed = {**hungry, "resources": {"limits": {"memory": "600Mi"}}}
+    kubectl.apply(pod("hungry", "", restartPolicy="Never", container=hungry), pod("fed", "", restartPolicy="Never", container=fed))
+    assert until(lambda: kubectl.json("get", "pod", "fed")["status"]["phase"] == "Succeeded")
+    assert until(lambda: kubectl.json("get", "pod", "hungry")["status"]["phase"] == "Failed")
+    ended = kubectl.json("get", "pod", "hungry")["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+    assert "OOMKilled" in kubectl("get", "pod", "hungry")
+
+
 def test_an_unknown_image_waits_for_its_mapping(world, tmp_path):
     server, kubectl = world
     program = tmp_path / "trainer"
