@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("MODELKIT_BINARY", ROOT / "build/dev/modelkit"))
-VENV = ROOT / ".venv"
+VENV = (ROOT / ".venv").resolve()  # the folder itself: a link may be set anew while a test runs
 
 
 class ModelServer:

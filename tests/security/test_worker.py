@@ -163,7 +163,7 @@ def test_a_model_that_spins_while_loading_is_ended(world, tmp_path):
     server = ModelServer(tmp_path, tmp_path / "log", "--environment", VENV, "--load-seconds", 3)
     assert server.request("/v2/health/live")[0] == 200
     assert server.request("/v2/health/ready")[0] == 503
-    assert server.process.wait(timeout=30) == 6
+    assert server.process.wait(timeout=30) == 6, server.log.read_text()
     assert "the model did not load within 3 s" in server.log.read_text()
 
 
