@@ -25,7 +25,9 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
     agent.not_isolated = users.error().sentence();
     log::warn("Pods cannot be kept apart from their owner, so none will start", {{"why", agent.not_isolated}});
   }
+  MK_TRY(node->block_, AddressBlock::take(settings.pods));
   os::ShimSettings shims{.shim = shim, .user_namespace = node->users_ == nullptr ? -1 : node->users_->user_namespace(),
+                         .kept = node->block_.holder(),
                          .cgroups = os::open_cgroups(os::folder_id(settings.data))};
   agent.bounds_kept = shims.cgroups;
   node->machine_.limits = shims.cgroups.sentence(node->users_ != nullptr);
@@ -43,7 +45,7 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
   agent.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   agent.users = node->users_.get();
   agent.user = geteuid();
-  node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods, node->users_.get()), *node->processes_,
+  node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods, node->users_.get(), node->block_.number()), *node->processes_,
                                          node->probes_, node->threads_);
   node->logs_ = std::make_unique<PodLogs>(objects, node->agent_->records(), node->threads_->clock());
   return node;

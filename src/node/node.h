@@ -7,6 +7,7 @@
 
 #include "core/controller.h"
 #include "core/ports.h"
+#include "node/address_block.h"
 #include "node/agent.h"
 #include "node/machine.h"
 #include "node/pod_logs.h"
@@ -45,6 +46,7 @@ class Node {
   Node() = default;
   Machine machine_;
   std::unique_ptr<os::Users> users_;
+  AddressBlock block_;
   std::unique_ptr<os::Processes> processes_;
   std::unique_ptr<net::Client> client_;    // makes HTTP probes
   std::shared_ptr<os::Executor> threads_;  // waits for probes

@@ -13,10 +13,8 @@ namespace {
 constexpr int64_t kSchema = 1;
 }
 
-PodRecords::PodRecords(std::string root, os::Users* users) : root_(std::move(root)), users_(users) {
-  uint32_t hash = 2166136261u;  // FNV-1a
-  for (const char c : root_) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  block_ = hash % kSlotBlocks;
+PodRecords::PodRecords(std::string root, os::Users* users, uint32_t block)
+    : root_(std::move(root)), users_(users), block_(block) {
   slots_ = users_ == nullptr ? kSlots : std::min(kSlots, users_->range().count / kSlotBlocks);
 }
 

@@ -32,8 +32,8 @@ struct PodRecord {
 class PodRecords {
  public:
   // `root` is made when missing. Unreadable records are left where they are and reported.
-  // `users`: of the Pods; null when they run as us. Outlives the records.
-  explicit PodRecords(std::string root, os::Users* users = nullptr);
+  // `users`: of the Pods; null when they run as us. Outlives the records. `block`: node/address_block.h.
+  explicit PodRecords(std::string root, os::Users* users = nullptr, uint32_t block = 0);
   Result<std::vector<PodRecord>> load() const;
   Result<void> save(const PodRecord& record) const;
   void remove(std::string_view uid) const;

@@ -76,9 +76,12 @@ class Processes {
 struct ShimSettings {
   std::string shim;         // path of the shim's executable
   int user_namespace = -1;  // a descriptor of the one that specs' uids belong to (os/users.h), open meanwhile; -1 = ours
+  int kept = -1;            // a descriptor that each shim keeps open as long as it lives
   Cgroups cgroups;          // where specs' bounds are kept
 };
 std::unique_ptr<Processes> make_shim_processes(ShimSettings settings);
+// What the shim of a running run keeps (ShimSettings::kept), as a descriptor of the caller's; -1 when there is none.
+int kept_by_run(const std::string& folder);
 // Writes the embedded shim to `folder`/<hash>/modelkit-shim unless it is there; its path.
 Result<std::string> install_shim(const std::string& folder);
 

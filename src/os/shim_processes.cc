@@ -251,6 +251,40 @@ int pidfd_open_of(int pid) {
   return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
 }
 
+// Whether the shim of a run answers with ok; a descriptor that comes with the answer is put into `passed`.
+bool ask_shim(const std::string& folder, std::string_view request, int* passed) {
+  // Through /proc/self/fd the address fits whatever the folder's length.
+  const int where = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (where < 0) return false;
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", where, shim::kSocketFile);
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const bool connected =
+      fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size());
+  close(where);
+  char reply[600];
+  iovec part{reply, sizeof reply};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  pollfd waiting{fd, POLLIN, 0};
+  ssize_t got = 0;
+  if (connected && poll(&waiting, 1, kAnswerTimeoutMs) > 0) got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  if (fd >= 0) close(fd);
+  const cmsghdr* header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
+    int descriptor = -1;
+    std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+    if (passed != nullptr)
+      *passed = descriptor;
+    else
+      close(descriptor);
+  }
+  return got >= 2 && std::string_view(reply, 2) == "ok";
+}
+
 class ShimProcesses final : public Processes {
  public:
   explicit ShimProcesses(ShimSettings settings) : settings_(std::move(settings)) {}
@@ -333,10 +367,16 @@ class ShimProcesses final : public Processes {
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ready, 3);
-    if (user_namespace >= 0) posix_spawn_file_actions_adddup2(&actions, user_namespace, 4);
-    posix_spawn_file_actions_addclosefrom_np(&actions, user_namespace >= 0 ? 5 : 4);
-    std::string name = "modelkit-shim", where = folder, fd = "3", space = "4";
-    char* argv[] = {name.data(), where.data(), fd.data(), user_namespace >= 0 ? space.data() : nullptr, nullptr};
+    int next = 4;
+    const auto pass = [&](int descriptor) {
+      if (descriptor < 0) return std::string("-1");
+      posix_spawn_file_actions_adddup2(&actions, descriptor, next);
+      return fmt::format("{}", next++);
+    };
+    std::string name = "modelkit-shim", where = folder, fd = "3";
+    std::string space = pass(user_namespace), kept = pass(settings_.kept);
+    posix_spawn_file_actions_addclosefrom_np(&actions, next);
+    char* argv[] = {name.data(), where.data(), fd.data(), space.data(), kept.data(), nullptr};
     char* envp[] = {nullptr};
     pid_t pid = 0;
     const int error = posix_spawn(&pid, settings_.shim.c_str(), &actions, nullptr, argv, envp);
@@ -451,23 +491,7 @@ class ShimProcesses final : public Processes {
   }
 
   static Result<void> ask(const std::string& folder, std::string_view request) {
-    // Through /proc/self/fd the address fits whatever the folder's length.
-    const int where = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = fmt::format("/proc/self/fd/{}/{}", where, shim::kSocketFile);
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    const bool connected =
-        where >= 0 && fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-        send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size());
-    char reply[600];
-    pollfd waiting{fd, POLLIN, 0};
-    ssize_t got = 0;
-    if (connected && poll(&waiting, 1, kAnswerTimeoutMs) > 0) got = recv(fd, reply, sizeof reply, 0);
-    if (where >= 0) close(where);
-    if (fd >= 0) close(fd);
-    if (got >= 2 && std::string_view(reply, 2) == "ok") return {};
+    if (ask_shim(folder, request, nullptr)) return {};
     if (exists(folder + "/" + shim::kExitFile)) return {};  // it ended meanwhile
     return fail(Code::kUnavailable, "process_control", "the process's shim does not answer");
   }
@@ -480,6 +504,13 @@ class ShimProcesses final : public Processes {
 
 std::unique_ptr<Processes> make_shim_processes(ShimSettings settings) {
   return std::make_unique<ShimProcesses>(std::move(settings));
+}
+
+int kept_by_run(const std::string& folder) {
+  int descriptor = -1;
+  // Most folders are of runs that have ended: they have no socket.
+  if (exists(folder + "/" + shim::kSocketFile)) (void)ask_shim(folder, "kept\n", &descriptor);
+  return descriptor;
 }
 
 Result<std::string> install_shim(const std::string& folder) {

@@ -8,10 +8,10 @@
 //   state  written when the process runs: boot, pids and their start times
 //   exit   written durably at the end; a run with an exit file is never started again
 //   log    CRI lines "TIME STREAM F|P text"; log.1 is the newest of the rotated ones
-//   sock   requests "status", "signal N", "stop GRACE_MS", one a line; replies "ok key=value ..." or "error
-//   text"
+//   sock   requests "status", "signal N", "stop GRACE_MS", "kept", one a line; replies "ok key=value ..." or "error
+//   text"; with the one to "kept" comes the descriptor KEPT_FD, if it has one
 //
-// modelkit-shim FOLDER READY_FD [USER_NAMESPACE_FD]: it writes "PID ok\n" or "PID error TEXT\n" to READY_FD once the process
+// modelkit-shim FOLDER READY_FD [USER_NAMESPACE_FD [KEPT_FD]] (-1 = none): it writes "PID ok\n" or "PID error TEXT\n" to READY_FD once the process
 // runs or cannot, and closes it. PID is the shim's, and the caller's child; the process that the caller has started may
 // have been another, which has ended then. Its errands are in shim/errand.h.
 #pragma once

@@ -49,7 +49,26 @@ void Control::accept_client() {
   ::close(fd);
 }
 
-bool Control::read_client(Client& client, Answer answer, void* who) {
+bool Control::send_kept(int fd) const {
+  char text[] = "ok\n";
+  iovec part{text, sizeof text - 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (kept_ >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &kept_, sizeof kept_);
+  }
+  return sendmsg(fd, &message, MSG_NOSIGNAL) > 0;
+}
+
+bool Control::read_client(Client& client, Answer answer, void* who) const {
   const ssize_t got = read(client.fd, client.line + client.size, sizeof client.line - 1 - client.size);
   if (got < 0) return errno == EAGAIN || errno == EINTR;
   if (got == 0) return false;
@@ -58,9 +77,11 @@ bool Control::read_client(Client& client, Answer answer, void* who) {
   while (char* newline = std::strchr(client.line, '\n')) {
     *newline = 0;
     char reply[512] = {};
-    answer(who, client.line, reply, sizeof reply);
+    const bool kept = std::strcmp(client.line, "kept") == 0;
+    if (!kept) answer(who, client.line, reply, sizeof reply);
     const size_t used = static_cast<size_t>(newline + 1 - client.line);
-    if (send(client.fd, reply, std::strlen(reply), MSG_NOSIGNAL) < 0) return false;
+    const bool sent = kept ? send_kept(client.fd) : send(client.fd, reply, std::strlen(reply), MSG_NOSIGNAL) > 0;
+    if (!sent) return false;
     std::memmove(client.line, newline + 1, client.size - used + 1);
     client.size -= used;
   }

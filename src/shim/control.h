@@ -13,6 +13,7 @@ class Control {
   using Answer = void (*)(void* who, char* request, char* reply, size_t reply_size);
 
   bool listen();  // at "sock" in the working folder
+  void keep(int fd) { kept_ = fd; }  // handed out to whoever asks "kept"
   // Appends what to poll; returns how many.
   int fill(pollfd* fds) const;
   void serve(const pollfd* fds, int count, Answer answer, void* who);
@@ -25,9 +26,10 @@ class Control {
     size_t size = 0;
   };
   void accept_client();
-  static bool read_client(Client& client, Answer answer, void* who);
+  bool read_client(Client& client, Answer answer, void* who) const;
+  bool send_kept(int fd) const;
 
-  int listener_ = -1;
+  int listener_ = -1, kept_ = -1;
   Client clients_[kClientsMax];
 };
 

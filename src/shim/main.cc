@@ -295,6 +295,9 @@ int main(int argc, char** argv) {
   if (argc > 1 && argv[1][0] == '-') return mk::shim::run_errand(argc, argv);
   if (argc < 3 || chdir(argv[1]) != 0) return 2;
   const int ready = std::atoi(argv[2]), user_namespace = argc > 3 ? std::atoi(argv[3]) : -1;
+  const int kept = argc > 4 ? std::atoi(argv[4]) : -1;
+  if (kept >= 0) fcntl(kept, F_SETFD, FD_CLOEXEC);
+  mk::shim::g_control.keep(kept);
   if (ready >= 0) fcntl(ready, F_SETFD, FD_CLOEXEC);
   if (!mk::shim::take_lock()) return 3;
   return mk::shim::run(ready, user_namespace);
