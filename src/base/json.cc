@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/format.h"
+#include "base/json_duplicates.h"
 
 namespace mk {
 namespace {
@@ -17,7 +18,8 @@ const Json::Object kNoMembers;
 // Walks simdjson's tape; counts nodes and depth so that a hostile text costs bounded memory.
 class Builder {
  public:
-  explicit Builder(const ParseLimits& limits) : limits_(limits) {}
+  Builder(const ParseLimits& limits, std::vector<std::string>* duplicates)
+      : limits_(limits), duplicates_(duplicates) {}
 
   Result<Json> build(const simdjson::dom::element& element, size_t depth) {
     if (depth > limits_.depth_max)
@@ -45,7 +47,9 @@ class Builder {
     Json::Array items;
     items.reserve(array.size());
     for (auto child : array) {
+      if (duplicates_) path_.push_back({{}, items.size()});
       MK_TRY(Json item, build(child, depth + 1));
+      if (duplicates_) path_.pop_back();
       items.push_back(std::move(item));
     }
     return Json(std::move(items));
@@ -55,14 +59,36 @@ class Builder {
     simdjson::dom::object object = element.get_object().value_unsafe();
     Json::Object members;
     for (auto field : object) {
+      if (duplicates_) path_.push_back({field.key, 0});
       MK_TRY(Json item, build(field.value, depth + 1));
-      auto [where, fresh] = members.emplace(std::string(field.key), std::move(item));
-      if (!fresh) return invalid(fmt::format("the JSON has the key \"{}\" twice", where->first));
+      auto [where, fresh] = members.try_emplace(std::string(field.key));
+      if (!fresh && !duplicates_) return invalid(fmt::format("the JSON has the key \"{}\" twice", where->first));
+      if (!fresh && duplicates_->size() < kDuplicatesMax) duplicates_->push_back(here());
+      where->second = std::move(item);
+      if (duplicates_) path_.pop_back();
     }
     return Json(std::move(members));
   }
 
+  std::string here() const {
+    std::string out;
+    for (const Step& step : path_) {
+      if (step.key.data())
+        out += fmt::format("{}{}", out.empty() ? "" : ".", step.key);
+      else
+        out += fmt::format("[{}]", step.index);
+    }
+    return out;
+  }
+
+  struct Step {
+    std::string_view key;  // without data: an index
+    size_t index;
+  };
+  static constexpr size_t kDuplicatesMax = 100;
   const ParseLimits& limits_;
+  std::vector<std::string>* duplicates_;
+  std::vector<Step> path_;  // kept only when duplicates are asked for
   size_t nodes_ = 0;
 };
 
@@ -105,7 +131,9 @@ Json Json::object(std::initializer_list<std::pair<const std::string, Json>> memb
 }
 Json Json::array(std::initializer_list<Json> items) { return Json(Array(items)); }
 
-Result<Json> Json::parse(std::string_view text, const ParseLimits& limits) {
+namespace {
+
+Result<Json> parse_text(std::string_view text, const ParseLimits& limits, std::vector<std::string>* duplicates) {
   if (text.size() > limits.bytes_max)
     return fail(Code::kTooLarge, "too_large",
                 fmt::format("the JSON is {} bytes; at most {} are read", text.size(), limits.bytes_max));
@@ -115,7 +143,18 @@ Result<Json> Json::parse(std::string_view text, const ParseLimits& limits) {
   const auto error = parser.parse(text.data(), text.size()).get(root);
   if (error == simdjson::EMPTY) return invalid("the JSON is empty");
   if (error) return invalid(fmt::format("the JSON does not parse: {}", simdjson::error_message(error)));
-  return Builder(limits).build(root, 1);
+  return Builder(limits, duplicates).build(root, 1);
+}
+
+}  // namespace
+
+Result<Json> Json::parse(std::string_view text, const ParseLimits& limits) {
+  return parse_text(text, limits, nullptr);
+}
+
+Result<Json> parse_with_duplicates(std::string_view text, const ParseLimits& limits,
+                                   std::vector<std::string>& duplicates) {
+  return parse_text(text, limits, &duplicates);
 }
 
 std::string Json::dump() const {

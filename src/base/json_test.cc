@@ -1,12 +1,14 @@
 #include "base/json.h"
 
+#include "base/json_duplicates.h"
+
 #include <doctest/doctest.h>
 
 using mk::Json;
 
 TEST_CASE("json: reads what it prints") {
-  for (const char* text : {R"({"a":[1,2.5,"x\n\u0001",true,null],"b":{"c":{}}})", R"([])", R"("\\\"")", "-7",
-                           "1e+300", "0.1"}) {
+  for (const char* text :
+       {R"({"a":[1,2.5,"x\n\u0001",true,null],"b":{"c":{}}})", R"([])", R"("\\\"")", "-7", "1e+300", "0.1"}) {
     auto value = Json::parse(text);
     REQUIRE(value);
     auto again = Json::parse(value->dump());
@@ -39,4 +41,14 @@ TEST_CASE("json: whole floats keep their point, so a float stays a float") {
   CHECK(Json(2).dump() == "2");
   CHECK(Json(2.0).integer() == 2);
   CHECK(Json(2.5).integer(9) == 9);
+}
+
+TEST_CASE("json: duplicate keys are refused, or the last one counts and is told") {
+  constexpr const char* kText = R"({"a":1,"b":[{"c":1},{"c":1,"c":2}],"a":{"d":1,"d":2}})";
+  CHECK_FALSE(Json::parse(kText));
+  std::vector<std::string> duplicates;
+  auto parsed = mk::parse_with_duplicates(kText, {}, duplicates);
+  REQUIRE(parsed);
+  CHECK(parsed->dump() == R"({"a":{"d":2},"b":[{"c":1},{"c":2}]})");
+  CHECK(duplicates == std::vector<std::string>{"b[1].c", "a.d", "a"});
 }

@@ -87,21 +87,22 @@ constexpr Step kChain[] = {
 
 Outcome judge_unknown(const kinds::Kind& kind, const std::vector<std::string>& unknown,
                       const WriteOptions& options, std::vector<std::string>& warnings) {
-  if (unknown.empty() || options.field_validation == FieldValidation::kIgnore) return {};
-  const size_t count = std::min(unknown.size(), limits::kCausesMax);
+  if (options.field_validation == FieldValidation::kIgnore) return {};
+  std::vector<std::string> said;
+  for (const std::string& field : options.duplicate_fields)
+    said.push_back(fmt::format("duplicate field \"{}\"", field));
+  for (const std::string& field : unknown) said.push_back(fmt::format("unknown field \"{}\"", field));
+  if (said.empty()) return {};
+  if (said.size() > limits::kCausesMax) said.resize(limits::kCausesMax);
   if (options.field_validation == FieldValidation::kWarn) {
-    for (size_t i = 0; i < count; ++i) warnings.push_back(fmt::format("unknown field \"{}\"", unknown[i]));
+    warnings.insert(warnings.end(), said.begin(), said.end());
     return {};
   }
   std::string list;
-  for (size_t i = 0; i < count; ++i)
-    list += fmt::format("{}unknown field \"{}\"", list.empty() ? "" : ", ", unknown[i]);
-  Refusal refusal{
-      Error{Code::kInvalidArgument, "strict_decoding",
-            fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                        kind.kind, kind.versions.front(), kind.kind, list)},
-      {}};
-  return std::unexpected(std::move(refusal));
+  for (const std::string& one : said) list += fmt::format("{}{}", list.empty() ? "" : ", ", one);
+  return refuse(Code::kInvalidArgument, "strict_decoding",
+                fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                            kind.kind, kind.versions.front(), kind.kind, list));
 }
 
 Admitted<void> admit(Admission& admission) {

@@ -42,6 +42,7 @@ struct WriteOptions {
   bool dry_run = false;
   FieldManager manager;
   FieldValidation field_validation = FieldValidation::kWarn;
+  std::vector<std::string> duplicate_fields = {};  // that what was sent had twice; treated like unknown ones
 };
 struct RemoveOptions {
   bool dry_run = false;

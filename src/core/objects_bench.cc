@@ -39,16 +39,61 @@ spec:
   Ground() { MK_CHECK(make_first_objects(objects)); }
 };
 
+// Who writes decides whether managedFields is kept: nobody's is not (our controllers), a client's is.
+WriteOptions written_by(int64_t client) {
+  WriteOptions options;
+  if (client) options.manager.name = "client";
+  return options;
+}
+
 void create(benchmark::State& state) {
   Ground g;
   int64_t i = 0;
+  size_t bytes = 0;
+  const WriteOptions options = written_by(state.range(0));
   for (auto _ : state) {
     Json object = g.deployment;
     object["metadata"]["name"] = fmt::format("d{}", i++);
-    MK_CHECK(g.objects.create(g.who, g.kind, "default", std::move(object)));
+    auto written = g.objects.create(g.who, g.kind, "default", std::move(object), options);
+    MK_CHECK(written);
+    bytes = written->object->body.size();
+  }
+  state.counters["bytes"] = static_cast<double>(bytes);
+}
+BENCHMARK(create)->ArgName("client")->Arg(0)->Arg(1);
+
+// One changed field of an object that a client made (1) or a controller (0).
+void patch(benchmark::State& state) {
+  Ground g;
+  Json object = g.deployment;
+  object["metadata"]["name"] = "d";
+  const WriteOptions options = written_by(state.range(0));
+  MK_CHECK(g.objects.create(g.who, g.kind, "default", std::move(object), options));
+  int64_t i = 0;
+  for (auto _ : state)
+    MK_CHECK(g.objects.modify(
+        g.who, g.kind, {"deployments.apps", "default", "d"}, false,
+        [&](Json now) -> Admitted<Json> {
+          now["spec"]["replicas"] = ++i % 1000;
+          return now;
+        },
+        options));
+}
+BENCHMARK(patch)->ArgName("client")->Arg(0)->Arg(1);
+
+// Server-side apply of the whole object, with one changed field (1) or none (0).
+void apply(benchmark::State& state) {
+  Ground g;
+  Json object = g.deployment;
+  object["metadata"]["name"] = "d";
+  int64_t i = 0;
+  for (auto _ : state) {
+    if (state.range(0)) object["spec"]["replicas"] = ++i % 1000;
+    MK_CHECK(
+        g.objects.apply(g.who, g.kind, {"deployments.apps", "default", "d"}, object, false, written_by(1)));
   }
 }
-BENCHMARK(create);
+BENCHMARK(apply)->ArgName("changed")->Arg(0)->Arg(1);
 
 void admit_only(benchmark::State& state) {
   Ground g;

@@ -22,8 +22,11 @@ Result<void> has_version(const Json& object) {
       fmt::format("an update of {} names no resourceVersion", object.at({"metadata", "name"}).text()));
 }
 
-const WriteOptions kOptions{.field_validation =
-                                FieldValidation::kStrict};  // our own objects have no unknown fields
+// Our own objects have no unknown fields. What controllers make has no managedFields, which would double it;
+// where a client's object has them, they say what controllers changed.
+const WriteOptions kOptions{.field_validation = FieldValidation::kStrict};
+const WriteOptions kUpdateOptions{.manager = {.name = "controller-manager"},
+                                  .field_validation = FieldValidation::kStrict};
 
 }  // namespace
 
@@ -36,13 +39,13 @@ Result<ObjectRef> StoreWriter::create(Json object) {
 Result<ObjectRef> StoreWriter::update(Json object) {
   MK_TRY(const kinds::Kind* kind, kind_of(object));
   MK_OK(has_version(object));
-  return outcome(objects_.update(identity_, *kind, std::move(object), kOptions));
+  return outcome(objects_.update(identity_, *kind, std::move(object), kUpdateOptions));
 }
 
 Result<ObjectRef> StoreWriter::update_status(Json object) {
   MK_TRY(const kinds::Kind* kind, kind_of(object));
   MK_OK(has_version(object));
-  return outcome(objects_.update_status(identity_, *kind, std::move(object), kOptions));
+  return outcome(objects_.update_status(identity_, *kind, std::move(object), kUpdateOptions));
 }
 
 Result<void> StoreWriter::remove(const Key& key, std::optional<std::string> if_uid,

@@ -9,6 +9,7 @@
 #include "api/kubernetes/protobuf.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
+#include "base/json_duplicates.h"
 #include "base/yaml.h"
 
 namespace mk::api::kubernetes {
@@ -102,11 +103,12 @@ std::string media_type(std::string_view content_type) {
   return lower(cut(content_type, ';'));
 }
 
-Result<Json> read_body(const net::Request& request) {
+Result<Json> read_body(const net::Request& request, std::vector<std::string>* duplicates) {
   const std::string type = media_type(request.headers.get("Content-Type"));
   Json object;
   if (type.empty() || type == "application/json") {
-    MK_TRY(object, Json::parse(request.body, kBodyLimits));
+    MK_TRY(object, duplicates ? parse_with_duplicates(request.body, kBodyLimits, *duplicates)
+                              : Json::parse(request.body, kBodyLimits));
   } else if (type == "application/yaml" || type == "text/yaml" || type == "application/x-yaml") {
     MK_TRY(std::vector<Json> documents, parse_yaml(request.body, kBodyLimits));
     if (documents.size() != 1)

@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -29,8 +30,9 @@ Result<Wanted> negotiate(std::string_view accept, Shapes shapes);
 // The type without parameters, in lower case: "application/json; charset=utf-8" -> "application/json".
 std::string media_type(std::string_view content_type);
 
-// An object from a body of JSON, YAML or protobuf; no Content-Type means JSON.
-Result<Json> read_body(const net::Request& request);
+// An object from a body of JSON, YAML or protobuf; no Content-Type means JSON. With `duplicates`, keys that
+// JSON has twice are told there instead of refused.
+Result<Json> read_body(const net::Request& request, std::vector<std::string>* duplicates = nullptr);
 
 // `text` is JSON already printed; as YAML when that was wanted.
 net::Response write_body(std::string text, const Wanted& wanted, int status = 200);

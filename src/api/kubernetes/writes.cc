@@ -11,6 +11,7 @@
 #include "api/kubernetes/reads.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
+#include "base/json_duplicates.h"
 #include "base/yaml.h"
 
 namespace mk::api::kubernetes {
@@ -117,6 +118,10 @@ Result<Asked> understand(const Target& target, const net::Request& request, cons
 
 net::Response answer(const core::Admitted<core::Written>& written, const Asked& asked, const About& object,
                      int status) {
+  // As upstream, whoever applies is told the fields, not the object.
+  if (!written && !written.error().causes.empty() &&
+      written.error().causes.front().reason == "FieldManagerConflict")
+    return refuse(written.error());
   if (!written) return refuse(written.error(), object);
   net::Response response = write_body(asked.encoder.one(*written->object), asked.encoder.wanted(), status);
   add_warnings(response, written->warnings);
@@ -209,7 +214,7 @@ Writes::Understood Writes::read_create(const Target& target, const Place& place,
                                        const core::Identity& who) {
   auto asked = understand(target, request, objects_.clock());
   if (!asked) return std::unexpected(refuse(asked.error(), about(*target.kind)));
-  auto object = read_body(request);
+  auto object = read_body(request, &asked->options.duplicate_fields);
   if (!object) return std::unexpected(refuse(object.error(), about(*target.kind)));
   if (const auto fits = fit(*object, target, place); !fits)
     return std::unexpected(refuse(fits.error(), about(*target.kind)));
@@ -223,7 +228,7 @@ Writes::Understood Writes::read_replace(const Target& target, const Place& place
   const About object_about = about(*target.kind, place.name);
   auto asked = understand(target, request, objects_.clock(), status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
-  auto object = read_body(request);
+  auto object = read_body(request, &asked->options.duplicate_fields);
   if (!object) return std::unexpected(refuse(object.error(), object_about));
   if (const auto fits = fit(*object, target, place); !fits)
     return std::unexpected(refuse(fits.error(), object_about));
@@ -245,7 +250,7 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
   if (!type.ends_with("patch+json"))
     return std::unexpected(
         refuse(apply_patch(Json::object(), type, Json::object(), message).error(), object_about));
-  auto change_with = Json::parse(request.body, kBodyLimits);
+  auto change_with = parse_with_duplicates(request.body, kBodyLimits, asked->options.duplicate_fields);
   if (!change_with) return std::unexpected(refuse(change_with.error(), object_about));
   auto change =
       [target, place, type = std::move(type), message,
@@ -266,12 +271,12 @@ Writes::Understood Writes::read_application(const Target& target, const Place& p
                                             const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
   auto config = read_apply(request.body);
-  if (!config) return std::unexpected(refuse(config.error(), object_about));
+  if (!config) return std::unexpected(refuse(config.error()));
   if (const auto fits = fit(*config, target, place); !fits)
     return std::unexpected(refuse(fits.error(), object_about));
   if (config->at({"metadata", "managedFields"}).size() > 0)
-    return std::unexpected(refuse(
-        Error{Code::kInvalidArgument, "bad_request", "metadata.managedFields must be nil"}, object_about));
+    return std::unexpected(
+        refuse(Error{Code::kInvalidArgument, "bad_request", "metadata.managedFields must be nil"}));
   const bool force = query_boolean(asked.query, "force").value_or(false);
   auto write =
       objects_.application(who, *target.kind, place.key(target), std::move(*config), force, asked.options);

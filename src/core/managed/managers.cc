@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <tuple>
 
 #include "base/format.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::string_view kNobodys[] = {
     "name",       "namespace",         "uid",           "resourceVersion",
     "generation", "creationTimestamp", "managedFields", "selfLink"};
+
+constexpr size_t kConflictsToldMax = 100;  // of one refusal's message; its causes have a bound, too
 
 constexpr std::string_view kAncient = "ancient-changes";
 constexpr std::string_view kBeforeApply = "before-first-apply";
@@ -282,7 +285,8 @@ std::string conflict_message(const std::vector<Conflict>& conflicts) {
     return fmt::format("Apply failed with 1 conflict: conflict with {}: {}", conflicts.front().manager,
                        conflicts.front().path);
   std::map<std::string_view, std::string> by_manager;
-  for (const Conflict& conflict : conflicts) by_manager[conflict.manager] += "\n- " + conflict.path;
+  for (const Conflict& conflict : conflicts | std::views::take(kConflictsToldMax))
+    by_manager[conflict.manager] += "\n- " + conflict.path;
   std::string out = fmt::format("Apply failed with {} conflicts: ", conflicts.size());
   bool first = true;
   for (const auto& [manager, paths] : by_manager) {

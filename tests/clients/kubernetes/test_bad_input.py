@@ -23,7 +23,8 @@ BAD = [
     ("not JSON", "POST", MAPS, "{", JSON, 400),
     ("a list", "POST", MAPS, "[]", JSON, 400),
     ("a string", "POST", MAPS, '"x"', JSON, 400),
-    ("duplicate keys", "POST", MAPS, '{"kind":"ConfigMap","kind":"ConfigMap"}', JSON, 400),
+    ("duplicate keys, strict", "POST", MAPS + "?fieldValidation=Strict",
+     '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"a":"1","a":"2"}}', JSON, 400),
     ("invalid UTF-8", "POST", MAPS, b'{"kind":"\xff"}', JSON, 400),
     ("deep nesting", "POST", MAPS, '{"a":' * 5000 + "1" + "}" * 5000, JSON, 400),
     ("deep nesting in data", "POST", MAPS, json.dumps(named(name="x"))[:-1] + ',"data":' + '{"a":' * 100 + "1" + "}" * 101, JSON, 400),
@@ -179,3 +180,15 @@ def test_warnings_come_as_headers(raw):
     status, _, headers = raw("POST", MAPS + "?dryRun=All&fieldValidation=Warn", dict(named(name="w"), datta={"a": "b"}))
     assert status == 201
     assert headers["Warning"] == '299 - "unknown field \\"datta\\""'
+
+
+def test_keys_that_come_twice_are_told(raw):
+    body = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"twice"},"data":{"a":"1","a":"2"},"more":1}'
+    status, answer, _ = raw("POST", MAPS + "?dryRun=All&fieldValidation=Strict", body, JSON)
+    assert status == 400
+    assert 'strict decoding error: duplicate field "data.a", unknown field "more"' in answer["message"]
+    status, answer, headers = raw("POST", MAPS + "?dryRun=All", body, JSON)
+    assert status == 201 and answer["data"] == {"a": "2"}
+    assert headers.get_all("Warning") == ['299 - "duplicate field \\"data.a\\""', '299 - "unknown field \\"more\\""']
+    status, _, headers = raw("POST", MAPS + "?dryRun=All&fieldValidation=Ignore", body, JSON)
+    assert status == 201 and headers.get_all("Warning") is None
