@@ -59,10 +59,6 @@ bool is_port(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-bool is_loopback_name(std::string_view name) {
-  return net::same_text(name, "localhost") || name == "127.0.0.1" || name == "[::1]";
-}
-
 bool is_listed(std::string_view host, const std::vector<std::string>& hosts) {
   return std::any_of(hosts.begin(), hosts.end(), [&](const std::string& allowed) {
     return net::same_text(allowed, host) || net::same_text(allowed, split_host(host).name);
@@ -73,7 +69,7 @@ bool is_listed(std::string_view host, const std::vector<std::string>& hosts) {
 
 bool host_allowed(std::string_view host, const std::vector<std::string>& hosts) {
   const HostParts parts = split_host(host);
-  return is_port(parts.port) && (is_loopback_name(parts.name) || is_listed(host, hosts));
+  return is_port(parts.port) && (net::is_loopback_host(parts.name) || is_listed(host, hosts));
 }
 
 struct Router::Impl {

@@ -53,6 +53,11 @@ constexpr size_t kWatchThreads = 1;  // watches of the API only: nothing slow ru
 constexpr size_t kControllerThreads = 2;
 constexpr size_t kBuildThreads = 1;  // one environment at a time: building is heavy
 
+// An address as it stands in a URL.
+std::string authority(const std::string& address) {
+  return address.find(':') == std::string::npos ? address : fmt::format("[{}]", address);
+}
+
 // Members are built top to bottom and destroyed bottom to top: what stands lower uses what stands higher.
 class Embedded final : public ControlPlane {
  public:
@@ -164,7 +169,8 @@ class Embedded final : public ControlPlane {
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
     for (api::Route& route : mlflow_routes()) routes.push_back(std::move(route));
-    MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid()}, *workers_));
+    routes.push_back(route_list(routes));
+    MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid(), .hosts = settings_.hosts}, *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
     net::ServerOptions options{.address = settings_.listen,
@@ -173,7 +179,7 @@ class Embedded final : public ControlPlane {
                                .find_peer_uid = true,
                                .reply_headers = api::security_headers()};
     MK_TRY(server_, net::serve(std::move(options), dispatch));
-    endpoints_.http = fmt::format("http://{}:{}", settings_.listen, server_->port());
+    endpoints_.http = fmt::format("http://{}:{}", authority(settings_.listen), server_->port());
     return {};
   }
 
@@ -194,7 +200,7 @@ class Embedded final : public ControlPlane {
   Result<void> join_gateway() {
     if (!gateway_) return {};
     MK_TRY(const uint16_t port, gateway_->wait_ready(Duration::from_seconds(10)));
-    endpoints_.data = fmt::format("http://{}:{}", settings_.listen, port);
+    endpoints_.data = fmt::format("http://{}:{}", authority(settings_.listen), port);
     return {};
   }
 

@@ -15,6 +15,7 @@ struct Settings {
   std::string listen = "127.0.0.1";
   uint16_t port = 7070, data_port = 7080, grpc_port = 7081;  // 0 = any
   bool gateway = true;
+  std::vector<std::string> hosts;        // names to be called by, beside the loopback ones
   std::vector<std::string> model_files;  // folders beneath which file:/// models may lie
 };
 

@@ -1,6 +1,7 @@
 #include "app/routes.h"
 
 #include "api/kubernetes/api.h"
+#include "base/json.h"
 
 namespace mk::app {
 namespace {
@@ -22,6 +23,19 @@ std::vector<api::Route> health_routes() {
                                                                          : net::Response::text(kMlflowVersion);
                     })});
   return routes;
+}
+
+api::Route route_list(const std::vector<api::Route>& all) {
+  Json rows = Json::array();
+  for (const api::Route& route : all)
+    rows.push_back(Json::object({{"method", net::method_name(route.method)},
+                                 {"pattern", route.pattern},
+                                 {"verb", route.permission.verb},  // empty: anyone may
+                                 {"resource", route.permission.resource}}));
+  return {net::Method::kGet, "/debug/routes", core::Permission("list", "routes"),
+          api::Quick([text = Json::object({{"routes", std::move(rows)}}).dump()](net::Request&, const api::Caller&) {
+            return net::Response::json(text);
+          })};
 }
 
 }  // namespace mk::app

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/control_plane.h"
@@ -16,13 +18,28 @@
 namespace mk::app {
 namespace {
 
-bool is_loopback(std::string_view address) {
-  return address == "localhost" || address == "::1" || address.starts_with("127.");
+// What is no address at all is refused when it is listened on.
+bool is_loopback(std::string_view address) { return address == "::1" || address.starts_with("127."); }
+
+// Its absolute path, once it is there and ours to write.
+Result<std::string> usable_folder(const std::string& folder) {
+  const auto unusable = [&](std::string_view why) {
+    return fail(Error{Code::kFailedPrecondition, "data_folder", fmt::format("the data folder {} cannot be used: {}", folder, why)}.with_hint(
+        "name another with --data DIR"));
+  };
+  if (const auto made = os::make_folder(folder, 0711); !made) return unusable(made.error().message);
+  char absolute[PATH_MAX];
+  struct stat info{};
+  if (!realpath(folder.c_str(), absolute) || stat(absolute, &info) != 0) return unusable(strerror(errno));
+  if (!S_ISDIR(info.st_mode)) return unusable("it is a file");
+  if (access(absolute, R_OK | W_OK | X_OK) != 0) return unusable("you may not write there");
+  return std::string(absolute);
 }
 
 Result<Settings> read_settings(const cli::Arguments& arguments) {
   Settings settings;
   settings.listen = arguments.text("--listen");
+  if (settings.listen == "localhost") settings.listen = "127.0.0.1";
   if (!is_loopback(settings.listen))
     return fail(Error{Code::kFailedPrecondition, "unsafe_listen",
                       fmt::format("--listen {} would let other machines in, and there is no TLS and no token yet", settings.listen)}
@@ -34,11 +51,8 @@ Result<Settings> read_settings(const cli::Arguments& arguments) {
     *port = static_cast<uint16_t>(number);
   }
   std::string folder = arguments.has("--data") ? arguments.text("--data") : cli::default_data_folder();
-  MK_OK(os::make_folder(folder, 0711));
-  char absolute[PATH_MAX];
-  if (!realpath(folder.c_str(), absolute))
-    return fail(Code::kFailedPrecondition, "data_folder", fmt::format("the data folder {} cannot be used", folder));
-  settings.data = absolute;
+  MK_TRY(settings.data, usable_folder(folder));
+  settings.hosts = arguments.all("--host");
   settings.model_files = arguments.all("--model-files");
   return settings;
 }
@@ -80,6 +94,7 @@ cli::Verb up_verb() {
           .what = "start the platform on this machine",
           .options = {{"--data", "DIR", "where everything is kept (else /var/lib/modelkit for root, ~/.modelkit)"},
                       {"--listen", "ADDRESS", "the address to listen on", "127.0.0.1"},
+                      {.name = "--host", .value = "NAME", .what = "a name to be called by beside localhost, as behind a proxy", .repeats = true},
                       {"--port", "N", "console, MLflow and Kubernetes; 0 = any", "7070"},
                       {"--data-port", "N", "predictions; 0 = any", "7080"},
                       {"--grpc-port", "N", "predictions by gRPC; 0 = any", "7081"},

@@ -178,6 +178,14 @@ std::string listed_ops(Ops set) {
   return out;
 }
 
+// For a bare word that is no attribute: " or write metrics.loss, params.loss, tags.loss".
+std::string with_entity(std::string_view key, const Grammar& grammar) {
+  std::string out;
+  for (const Entity& entity : grammar.entities)
+    if (entity.fields.empty()) out += fmt::format("{}{}.{}", out.empty() ? ", or write " : ", ", entity.name, shown(key));
+  return out;
+}
+
 // What may be done with one column.
 struct Resolved {
   Column column;
@@ -185,6 +193,7 @@ struct Resolved {
   bool sortable = true;
 };
 
+// Names the word that was typed, not the entity's canonical name: that is what its writer looks for.
 Result<Resolved> resolve(const Token& token, const Grammar& grammar) {
   size_t entity = grammar.bare;
   if (token.dotted) {
@@ -198,14 +207,16 @@ Result<Resolved> resolve(const Token& token, const Grammar& grammar) {
   }
   const Entity& known = grammar.entities[entity];
   if (token.key.empty() || token.key.size() > kKeyBytesMax)
-    return invalid(fmt::format("the key after '{}' must have 1 to {} bytes", known.name, kKeyBytesMax));
+    return invalid(fmt::format("the key after '{}.' must have 1 to {} bytes",
+                               token.dotted ? std::string_view(token.entity) : known.name, kKeyBytesMax));
   if (known.fields.empty()) return Resolved{{entity, token.key, known.kind}, known.ops, known.sortable};
   for (const Field& field : known.fields) {
     if (std::ranges::find(field.spellings, token.key) == field.spellings.end()) continue;
     return Resolved{{entity, std::string(field.name), field.kind}, field.ops, field.sortable};
   }
-  return invalid(fmt::format("there is no {} '{}'; use one of {}", known.name, shown(token.key),
-                             listed(known.fields, [](const Field& f) { return f.name; })));
+  return invalid(fmt::format("there is no '{}'; use one of {}{}", shown(token.raw),
+                             listed(known.fields, [](const Field& f) { return f.name; }),
+                             token.dotted ? "" : with_entity(token.key, grammar)));
 }
 
 class Parser {
@@ -261,7 +272,7 @@ class Parser {
       name.kind = Token::Kind::kWord;
       name.key = name.text;
     }
-    if (name.kind != Token::Kind::kWord)
+    if (name.kind != Token::Kind::kWord || keyword(name, "and") || keyword(name, "or"))
       return invalid(
           fmt::format("expected something like metrics.loss or params.\"my key\", found {}", found(name)));
     MK_TRY(Resolved out, resolve(name, grammar_));

@@ -60,7 +60,7 @@ struct Field {
 };
 
 struct Entity {
-  std::string_view name;                    // "metric"
+  std::string_view name;                    // as messages suggest it: "metrics"
   std::vector<std::string_view> spellings;  // "metric", "metrics"
   std::vector<Field> fields;                // the only keys; empty = any key, of `kind` with `ops`
   Kind kind = Kind::kText;

@@ -32,7 +32,7 @@ Result<int> run(const Arguments& arguments) {
   MK_TRY(const Connection connection, Connection::open(arguments));
   for (const Manifest& manifest : manifests) {
     MK_TRY(const std::string outcome, apply_one(connection, manifest, arguments.has("--dry-run")));
-    fmt::print("{}/{} {}{}\n", manifest.kind->resource(), manifest.object.at({"metadata", "name"}).text(), outcome,
+    fmt::print("{}/{} {}{}\n", manifest.kind->one(), manifest.object.at({"metadata", "name"}).text(), outcome,
                arguments.has("--dry-run") ? " (dry run)" : "");
   }
   return kOk;

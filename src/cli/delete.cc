@@ -9,7 +9,7 @@ namespace {
 
 Result<void> delete_one(const Connection& connection, const kinds::Kind& kind, const std::string& space, const std::string& name) {
   MK_OK(connection.json(net::Method::kDelete, object_path(kind, space, name)));
-  fmt::print("{}/{} deleted\n", kind.resource(), name);
+  fmt::print("{}/{} deleted\n", kind.one(), name);
   return {};
 }
 

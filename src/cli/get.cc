@@ -28,9 +28,9 @@ void print_object(const Json& object, std::string_view format, const kinds::Kind
   else if (format == "json")
     fmt::print("{}", object.dump_pretty());
   else if (object.contains("items"))
-    for (const Json& item : object["items"].items()) fmt::print("{}/{}\n", kind.resource(), item.at({"metadata", "name"}).text());
+    for (const Json& item : object["items"].items()) fmt::print("{}/{}\n", kind.one(), item.at({"metadata", "name"}).text());
   else
-    fmt::print("{}/{}\n", kind.resource(), object.at({"metadata", "name"}).text());
+    fmt::print("{}/{}\n", kind.one(), object.at({"metadata", "name"}).text());
 }
 
 Result<int> run(const Arguments& arguments) {

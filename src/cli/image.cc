@@ -1,18 +1,19 @@
 // modelkit image map NAME PATH|env: says what an image name stands for on this machine.
 #include <filesystem>
 
-#include "base/encoding.h"
+#include "base/digest.h"
 #include "base/format.h"
 #include "cli/connection.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "os/files.h"
 
 namespace mk::cli {
 namespace {
 
-// An Image object's name is made from the image's: "my/x:v1" -> "my-x-v1-<hash>" would hide it; percent signs are not
-// allowed. Letters, digits and dashes stay, all else becomes a dash.
-std::string object_name(std::string_view image) {
+// An object name that reads like the image's: "my/x:v1" -> "my-x-v1". Another image may read alike ("my-x:v1"); the
+// digest tells them apart then.
+std::string object_name(std::string_view image, const Json& images) {
   std::string name;
   for (const char c : image) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -22,30 +23,62 @@ std::string object_name(std::string_view image) {
       name += '-';
   }
   while (name.ends_with('-')) name.pop_back();
+  for (const Json& item : images["items"].items())
+    if (name.empty() || item.at({"metadata", "name"}).text() == name)
+      return fmt::format("{}{}{}", name, name.empty() ? "" : "-", sha256_hex(image).substr(0, 10));
   return name;
 }
 
-Result<int> map(const Connection& connection, const kinds::Kind& kind, const std::string& image, const std::string& target) {
-  const std::string name = object_name(image);
-  if (name.empty()) return fail(Code::kInvalidArgument, "usage", fmt::format("\"{}\" is no image name", image));
+Result<Json> list_images(const Connection& connection, const kinds::Kind& kind) {
+  return connection.json(net::Method::kGet, object_path(kind, "", ""));
+}
+
+// The object that maps exactly this image, whoever named it; empty: there is none.
+std::string mapped_by(std::string_view image, const Json& images) {
+  for (const Json& item : images["items"].items())
+    if (item.at({"spec", "name"}).text() == image) return std::string(item.at({"metadata", "name"}).text());
+  return {};
+}
+
+Result<Json> mapping(const std::string& image, const std::string& target) {
   Json spec = Json::object({{"name", image}});
-  if (target == "env")
+  if (target == "env") {
     spec["environment"] = Json::object({{"name", "machine"}});
-  else
-    spec["path"] = std::filesystem::absolute(target).lexically_normal().string();  // the server has another folder
-  const Json object = Json::object({{"apiVersion", kind.api_version(kind.versions[0])},
-                                    {"kind", kind.kind},
-                                    {"metadata", Json::object({{"name", name}})},
-                                    {"spec", std::move(spec)}});
-  const auto before = connection.json(net::Method::kGet, object_path(kind, "", name));
-  if (before) {
-    Json patch = object;  // what it stood for before goes
-    patch["spec"][target == "env" ? "path" : "environment"] = nullptr;
-    MK_OK(connection.json(net::Method::kPatch, object_path(kind, "", name), &patch, "application/merge-patch+json"));
-  } else {
+    return spec;
+  }
+  const std::string path = std::filesystem::absolute(target).lexically_normal().string();  // the server has another folder
+  if (!os::exists(path))
+    return fail(Error{Code::kFailedPrecondition, "no_such_path", fmt::format("there is no {}", path)}.with_hint(
+        "name a folder or a program of this machine, or `env` for all of its programs"));
+  spec["path"] = path;
+  return spec;
+}
+
+Result<int> map(const Connection& connection, const kinds::Kind& kind, const std::string& image, const std::string& target) {
+  MK_TRY(Json spec, mapping(image, target));
+  MK_TRY(const Json images, list_images(connection, kind));
+  const std::string before = mapped_by(image, images);
+  Json object = Json::object({{"apiVersion", kind.api_version(kind.versions[0])},
+                              {"kind", kind.kind},
+                              {"metadata", Json::object({{"name", before.empty() ? object_name(image, images) : before}})},
+                              {"spec", std::move(spec)}});
+  if (before.empty()) {
     MK_OK(connection.json(net::Method::kPost, object_path(kind, "", ""), &object));
+  } else {
+    object["spec"][target == "env" ? "path" : "environment"] = nullptr;  // what it stood for goes
+    MK_OK(connection.json(net::Method::kPatch, object_path(kind, "", before), &object, "application/merge-patch+json"));
   }
   fmt::print("{} now stands for {}\n", image, target == "env" ? "this machine's own programs" : target);
+  return kOk;
+}
+
+Result<int> remove(const Connection& connection, const kinds::Kind& kind, const std::string& image) {
+  MK_TRY(const Json images, list_images(connection, kind));
+  const std::string name = mapped_by(image, images);
+  if (name.empty())
+    return fail(Error{Code::kNotFound, "no_such_image", fmt::format("{} is not mapped", image)}.with_hint("modelkit image ls shows what is"));
+  MK_OK(connection.json(net::Method::kDelete, object_path(kind, "", name)));
+  fmt::print("{} is no longer known\n", image);
   return kOk;
 }
 
@@ -55,7 +88,7 @@ Result<int> run(const Arguments& arguments) {
   MK_TRY(const kinds::Kind* kind, find_kind("images"));
   if (words.size() == 3 && words[0] == "map") return map(connection, *kind, words[1], words[2]);
   if (words.size() == 1 && words[0] == "ls") {
-    MK_TRY(const Json list, connection.json(net::Method::kGet, object_path(*kind, "", "")));
+    MK_TRY(const Json list, list_images(connection, *kind));
     std::vector<std::vector<std::string>> rows = {{"IMAGE", "STANDS FOR"}, {"modelkit/model-server", "this program"}};
     for (const Json& item : list["items"].items())
       rows.push_back({std::string(item.at({"spec", "name"}).text()),
@@ -63,11 +96,7 @@ Result<int> run(const Arguments& arguments) {
     fmt::print("{}", align(rows));
     return kOk;
   }
-  if (words.size() == 2 && words[0] == "rm") {
-    MK_OK(connection.json(net::Method::kDelete, object_path(*kind, "", object_name(words[1]))));
-    fmt::print("{} is no longer known\n", words[1]);
-    return kOk;
-  }
+  if (words.size() == 2 && words[0] == "rm") return remove(connection, *kind, words[1]);
   return fail(Error{Code::kInvalidArgument, "usage", "image takes map NAME PATH|env, ls, or rm NAME"}.with_hint(
       "e.g. modelkit image map my/trainer:v1 /opt/trainer"));
 }

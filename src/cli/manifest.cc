@@ -30,6 +30,7 @@ Result<std::string> read_file(const std::string& name) {
 Result<std::vector<Manifest>> read_manifests(const std::vector<std::string>& files) {
   std::vector<Manifest> manifests;
   for (const std::string& file : files) {
+    const size_t before = manifests.size();
     MK_TRY(const std::string text, read_file(file));
     auto documents = parse_yaml(text);
     if (!documents) {
@@ -38,6 +39,9 @@ Result<std::vector<Manifest>> read_manifests(const std::vector<std::string>& fil
       return fail(std::move(error));
     }
     for (Json& document : *documents) {
+      if (!document.is_object())
+        return fail(Error{Code::kInvalidArgument, "no_object", fmt::format("{}: an object is expected, this is of the type {}", file, document.type_name())}
+                        .with_hint("an object begins with apiVersion and kind"));
       const kinds::Kind* kind = kinds::find_kind_of(document);
       if (!kind)
         return fail(Error{Code::kInvalidArgument, "unknown_kind",
@@ -46,6 +50,7 @@ Result<std::vector<Manifest>> read_manifests(const std::vector<std::string>& fil
                         .with_hint("kubectl api-resources lists what it has"));
       manifests.push_back({std::move(document), kind});
     }
+    if (manifests.size() == before) return fail(Code::kInvalidArgument, "no_objects", fmt::format("{}: holds no object", file));
   }
   return manifests;
 }

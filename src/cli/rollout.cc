@@ -39,6 +39,8 @@ Result<int> run(const Arguments& arguments) {
   if (words.size() != 2)
     return fail(Error{Code::kInvalidArgument, "usage", "rollout takes status, promote or abort, and a service"}.with_hint(
         "e.g. modelkit rollout promote wine"));
+  if (words[0] != "status" && words[0] != "promote" && words[0] != "abort")
+    return fail(Code::kInvalidArgument, "usage", fmt::format("rollout takes status, promote or abort, not \"{}\"", words[0]));
   const std::string& name = words[1];
   MK_TRY(const kinds::Kind* kind, find_kind("inferenceservices"));
   MK_TRY(const Connection connection, Connection::open(arguments));
@@ -49,10 +51,8 @@ Result<int> run(const Arguments& arguments) {
   if (words[0] == "promote") {
     if (!predictor.erase("canaryTrafficPercent"))
       return fail(Code::kFailedPrecondition, "no_canary", fmt::format("{} has no canary to promote", name));
-  } else if (words[0] == "abort") {
-    MK_TRY(predictor, rolled_out_predictor(connection, service, name));
   } else {
-    return fail(Code::kInvalidArgument, "usage", fmt::format("rollout takes status, promote or abort, not \"{}\"", words[0]));
+    MK_TRY(predictor, rolled_out_predictor(connection, service, name));
   }
   MK_OK(change(connection, path, predictor));
   const auto alone = [](const Json& now) {

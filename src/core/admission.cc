@@ -45,7 +45,7 @@ Outcome prune(Admission& a) {
 }
 
 Outcome defaults(Admission& a) {
-  schema::fill_defaults(a.kind.schema, a.object);
+  if (a.kind.fills_defaults) schema::fill_defaults(a.kind.schema, a.object);
   rules::complete(a.kind, a.object, a.old);
   return {};
 }

@@ -94,6 +94,7 @@ Kind kind_of(const Json& row, const Json& definitions) {
     if (name.text() == "status") kind.status_subresource = true;
     if (name.text() == "scale") kind.scale_subresource = true;
   }
+  kind.fills_defaults = row["fills_defaults"].boolean(true);
   kind.selectable_fields = texts(row["selectable_fields"]);
   kind.schema = row["schema"];
   kind.schema["type"] = "object";

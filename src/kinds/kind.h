@@ -31,6 +31,9 @@ struct Kind {
   bool namespaced = true;
   bool status_subresource = true;
   bool scale_subresource = false;
+  // Whether absent fields get their defaults. Not for custom resources: kubectl patches those with whole lists, so a
+  // field that we filled in within one would make every further apply look like a change.
+  bool fills_defaults = true;
   // Fields that a field selector may name besides metadata.name and metadata.namespace.
   std::vector<std::string> selectable_fields;
   // OpenAPI v3 of the whole object (apiVersion, kind, metadata included). {"$ref": "PodSpec"} names an entry
@@ -42,6 +45,8 @@ struct Kind {
   std::vector<Column> columns;  // Name first and Age last unless the file places them
 
   std::string resource() const { return group.empty() ? plural : plural + "." + group; }
+  // Of one object, as kubectl prints it: "deployment.apps" of "deployment.apps/web".
+  std::string one() const { return group.empty() ? singular : singular + "." + group; }
   std::string api_version(std::string_view version) const {
     return group.empty() ? std::string(version) : group + "/" + std::string(version);
   }

@@ -73,6 +73,12 @@ bool same_text(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
+bool is_loopback_host(std::string_view name) {
+  if (same_text(name, "localhost") || name == "[::1]") return true;
+  // Digits and dots only: "127.evil.example" is a name that may lead anywhere.
+  return name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 std::string_view method_name(Method method) {
   for (const auto& [name, value] : kMethods) {
     if (value == method) return name;

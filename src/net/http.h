@@ -18,6 +18,9 @@ Method parse_method(std::string_view name);
 // Equal but for the case of ASCII letters, as names of headers and hosts are compared.
 bool same_text(std::string_view a, std::string_view b);
 
+// "localhost", "127.0.0.1" and its 16 million neighbours, "[::1]": as a Host header names them, without the port.
+bool is_loopback_host(std::string_view name);
+
 // Header fields in order; names compare without case. A value never holds CR, LF or NUL.
 class Headers {
  public:

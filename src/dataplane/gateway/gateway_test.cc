@@ -128,6 +128,8 @@ TEST_CASE("gateway: routes are found by exact host and by the longest prefix of 
   CHECK(service("localhost:7080", "/serving/a/one/v2") == "a/one:14");
   CHECK(service("[::1]:7080", "/serving/a/one") == "a/one:14");
   CHECK(service("127.0.0.1", "/serving/a/oneself") == "a/two:0");
+  CHECK(service("127.0.0.2", "/serving/a/one") == "a/one:14");
+  CHECK(service("127.0.0.2.evil.example.com", "/serving/a/one") == "none");
   CHECK(service("127.0.0.1", "/serving") == "none");
   CHECK(service("127.0.0.1", "*") == "none");
   CHECK(service("evil.example.com", "/serving/a/one") == "none");

@@ -20,9 +20,8 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, colon);
 }
 
-bool is_loopback_name(std::string_view name) {
-  return name == "localhost" || name == "127.0.0.1" || name == "[::1]" || name.empty();
-}
+// HTTP/1.0 names no host.
+bool is_local(std::string_view name) { return name.empty() || net::is_loopback_host(name); }
 
 }  // namespace
 
@@ -106,13 +105,13 @@ Table::Table(const routing::Snapshot& snapshot, const Table* before) : generatio
 
 bool Table::knows_host(std::string_view host) const {
   const std::string name = lower(without_port(host));
-  return is_loopback_name(name) || hosts_.contains(name);
+  return is_local(name) || hosts_.contains(name);
 }
 
 Table::Found Table::find(std::string_view host, std::string_view path) const {
   const std::string name = lower(without_port(host));
   if (const auto route = hosts_.find(name); route != hosts_.end()) return {route->second, 0};
-  if (!is_loopback_name(name)) return {};
+  if (!is_local(name)) return {};
   if (!path.starts_with('/')) return {};
   // The longest prefix that ends where a segment ends.
   for (std::string_view prefix = path; !prefix.empty(); prefix = prefix.substr(0, prefix.rfind('/'))) {

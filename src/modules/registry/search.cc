@@ -9,10 +9,10 @@ using filter::Field;
 using filter::Kind;
 
 filter::Entity tags() {
-  return {"tag", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps, false};
+  return {"tags", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps, false};
 }
 filter::Entity attributes(std::vector<Field> fields) {
-  return {"attribute", {"attribute", "attributes", "attr"}, std::move(fields)};
+  return {"attributes", {"attribute", "attributes", "attr"}, std::move(fields)};
 }
 
 }  // namespace
@@ -56,9 +56,9 @@ const filter::Grammar& logged_model_grammar() {
                     {"last_updated_timestamp", "last_updated_time", "last_updated_timestamp_ms"},
                     Kind::kNumber,
                     filter::kNumberOps}}),
-       {"tag", {"tag", "tags"}, {}, Kind::kText, kText, false},
-       {"metric", {"metric", "metrics"}, {}, Kind::kNumber, filter::kNumberOps},
-       {"param", {"param", "params"}, {}, Kind::kText, kText, false}},
+       {"tags", {"tag", "tags"}, {}, Kind::kText, kText, false},
+       {"metrics", {"metric", "metrics"}, {}, Kind::kNumber, filter::kNumberOps},
+       {"params", {"param", "params"}, {}, Kind::kText, kText, false}},
       kAttribute};
   return kGrammar;
 }

@@ -21,26 +21,34 @@ bool is_ready(const Json& pod) {
 }
 
 // Why a Pod is not getting ready, from its own status; empty while it may just need time.
-std::string failure_of(const Json& pod) {
+RevisionFailure failure_of(const Json& pod) {
+  RevisionFailure failure{.message = {}, .pod = std::string(pod.at({"metadata", "name"}).text())};
   for (const Json& condition : pod.at({"status", "conditions"}).items())
-    if (condition["type"].text() == "PodScheduled" && condition["status"].text() == "False")
-      return std::string(condition["message"].text());
+    if (condition["type"].text() == "PodScheduled" && condition["status"].text() == "False") {
+      failure.message = condition["message"].text();
+      return failure;
+    }
   for (const Json& container : pod.at({"status", "containerStatuses"}).items()) {
     const Json& waiting = container.at({"state", "waiting"});
     const Json& ended = container.at({"state", "terminated"}).is_object() ? container.at({"state", "terminated"})
                                                                           : container.at({"lastState", "terminated"});
     const std::string_view reason = waiting["reason"].text();
     if (reason == "ErrImagePull" || reason == "ImagePullBackOff" || reason == "CreateContainerConfigError" ||
-        reason == "CreateContainerError")
-      return std::string(waiting["message"].text(reason));
+        reason == "CreateContainerError") {
+      failure.message = waiting["message"].text(reason);
+      return failure;
+    }
     if (ended.is_object() && ended["exitCode"].integer() != 0) {
       std::string_view said = ended["message"].text();
       while (said.ends_with('\n')) said.remove_suffix(1);
-      return said.empty() ? fmt::format("its process ended with exit code {}", ended["exitCode"].integer())
-                          : std::string(said.substr(said.rfind('\n') + 1));
+      failure.loading = true;
+      failure.exit_code = static_cast<int>(ended["exitCode"].integer());
+      failure.message = said.empty() ? fmt::format("its process ended with exit code {}", failure.exit_code)
+                                     : std::string(said.substr(said.rfind('\n') + 1));
+      return failure;
     }
   }
-  return {};
+  return failure;
 }
 
 uint16_t port_of(const Json& pod) {

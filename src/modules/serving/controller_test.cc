@@ -150,7 +150,13 @@ TEST_CASE("serving: a revision that does not load leaves the old one serving and
   CHECK(f.published() == "wine-predictor-00001 100 x1");
   CHECK(f.condition("Ready", "message") ==
         "wine-predictor-00002: the model does not load; wine-predictor-00001 still answers 100 % of the requests");
-  CHECK(f.service().at({"status", "modelStatus", "transitionStatus"}).text() == "BlockedByFailedLoad");
+  const Json model = f.service().at({"status", "modelStatus"});
+  CHECK(model["transitionStatus"].text() == "BlockedByFailedLoad");
+  CHECK(model["lastFailureInfo"]["reason"].text() == "ModelLoadFailed");
+  CHECK(model["lastFailureInfo"]["location"].text() == "wine-predictor-00002-pod");
+  CHECK(model["lastFailureInfo"]["exitCode"].integer() == 1);
+  CHECK(model["lastFailureInfo"]["modelRevisionName"].text() == "wine-predictor-00002");
+  CHECK(model["copies"]["failedCopies"].integer() == 1);
   const auto events = f.world.events("wine");
   CHECK(std::any_of(events.begin(), events.end(), [](const auto& e) { return e.find("does not load") != std::string::npos; }));
 }
@@ -176,4 +182,22 @@ TEST_CASE("serving: a spec that cannot be served names its field's fault") {
   f.world.run_for(2_s);
   CHECK(f.service().at({"status", "modelStatus", "transitionStatus"}).text() == "InvalidSpec");
   CHECK(f.condition("Ready", "message").starts_with("no runtime here reads the model format \"caffe\""));
+  CHECK(f.service().at({"status", "modelStatus", "lastFailureInfo", "reason"}).text() == "NoSupportingRuntime");
+}
+
+TEST_CASE("serving: a change that cannot be served leaves the old revision serving and says so") {
+  Fixture f;
+  f.serve("models:/wine/1");
+  f.world.run_for(10_s);
+  f.world.apply("apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: wine}\nspec:\n"
+                "  predictor: {model: {modelFormat: {name: caffe}, storageUri: 'models:/wine/1'}}\n");
+  f.world.run_for(10_s);
+  CHECK(f.published() == "wine-predictor-00001 100 x1");
+  CHECK(f.condition("Ready") == "False");
+  CHECK(f.condition("IngressReady") == "True");
+  CHECK(f.service().at({"status", "url"}).text() == "http://127.0.0.1:7080/serving/default/wine");
+  f.serve("models:/wine/1");
+  f.world.run_for(10_s);
+  CHECK(f.condition("Ready") == "True");
+  CHECK(f.world.list("deployments.apps").size() == 1);
 }

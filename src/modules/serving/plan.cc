@@ -130,7 +130,7 @@ class Planner {
     } else if (!latest_) {
       not_ready("RevisionCreated", fmt::format("{} is being made{}", decision_.latest_created, still));
     } else if (!latest_->failure.empty() && !latest_->ready()) {
-      not_ready("RevisionFailed", fmt::format("{}: {}{}", latest_->name, latest_->failure, still));
+      not_ready("RevisionFailed", fmt::format("{}: {}{}", latest_->name, latest_->failure.message, still));
       decision_.latest_failed = true;
     } else if (!latest_->ready()) {
       not_ready("RevisionStarting", fmt::format("{} is starting{}", latest_->name, still));

@@ -23,13 +23,22 @@ struct Wanted {
   bool stopped = false;               // being deleted or stopped: no revisions
 };
 
+// Why a revision does not become ready.
+struct RevisionFailure {
+  std::string message;   // one sentence; empty: nothing failed
+  std::string pod;       // where
+  bool loading = false;  // its process ran and ended; else it never came so far
+  int exit_code = 0;
+  bool empty() const { return message.empty(); }
+};
+
 struct Revision {
   std::string name;      // "wine-predictor-00002"
   int number = 0;
   std::string predictor_hash;
   int replicas_wanted = 0;
   std::vector<routing::Endpoint> ready_endpoints;
-  std::string failure;   // why it does not become ready, in one sentence; empty while it may
+  RevisionFailure failure;  // empty while it may become ready
   Time idle_since;       // when it dropped out of the traffic; unset while it is in it
   bool ready() const { return !ready_endpoints.empty(); }
 };

@@ -80,7 +80,7 @@ TEST_CASE("serving plan: aborting goes back to the old revision, even after it w
 
 TEST_CASE("serving plan: a revision that fails leaves the old one serving and says why") {
   Observed seen{.revisions = {revision(1, "a", true), revision(2, "b", false)}, .rolled_out = "wine-predictor-00001"};
-  seen.revisions[1].failure = "the model does not load: bad magic";
+  seen.revisions[1].failure.message = "the model does not load: bad magic";
   const auto decision = plan({.name = "wine", .predictor_hash = "b"}, seen, kNow);
   CHECK(decision.traffic == std::vector<Share>{{"wine-predictor-00001", 100, false}});
   CHECK(decision.latest_failed);

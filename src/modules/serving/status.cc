@@ -19,7 +19,28 @@ Json condition(const Json& old, std::string_view type, bool value, std::string_v
   return made;
 }
 
-Json model_status(const Wanted& wanted, const Observed& seen, const Decision& decision, Time now, const Json& old) {
+// The time of a failure is when it was first seen.
+Json since_first_seen(Json failure, Time now, const Json& old) {
+  const Json& before = old.at({"modelStatus", "lastFailureInfo"});
+  failure["time"] = before["message"] == failure["message"] && before.contains("time") ? before["time"] : Json(now.rfc3339());
+  return failure;
+}
+
+Json failure_info(const Observed& seen, const Decision& decision, Time now, const Json& old) {
+  Json info = Json::object({{"reason", "ModelLoadFailed"}, {"message", decision.message}});
+  if (!decision.latest_created.empty()) info["modelRevisionName"] = decision.latest_created;
+  for (const Revision& revision : seen.revisions) {
+    if (revision.name != decision.latest_created || revision.failure.empty()) continue;
+    info["location"] = revision.failure.pod;
+    if (revision.failure.loading)
+      info["exitCode"] = revision.failure.exit_code;
+    else
+      info["reason"] = "RuntimeUnhealthy";  // no node, no image: the model was never tried
+  }
+  return since_first_seen(std::move(info), now, old);
+}
+
+Json model_status(const Observed& seen, const Decision& decision, Time now, const Json& old) {
   int total = 0;
   for (const Revision& revision : seen.revisions) total += static_cast<int>(revision.ready_endpoints.size());
   const bool serves = !decision.traffic.empty();
@@ -30,14 +51,7 @@ Json model_status(const Wanted& wanted, const Observed& seen, const Decision& de
        {"states", Json::object({{"targetModelState", target}})},
        {"copies", Json::object({{"totalCopies", total}, {"failedCopies", decision.latest_failed ? 1 : 0}})}});
   if (serves) status["states"]["activeModelState"] = "Loaded";
-  if (decision.latest_failed) {
-    Json failure = Json::object({{"reason", "ModelLoadFailed"}, {"message", decision.message}, {"time", now.rfc3339()}});
-    if (!decision.latest_created.empty()) failure["modelRevisionName"] = decision.latest_created;
-    const Json& before = old.at({"modelStatus", "lastFailureInfo"});
-    if (before["message"] == failure["message"]) failure["time"] = before["time"];
-    status["lastFailureInfo"] = std::move(failure);
-  }
-  (void)wanted;
+  if (decision.latest_failed) status["lastFailureInfo"] = failure_info(seen, decision, now, old);
   return status;
 }
 
@@ -58,6 +72,7 @@ Json predictor_status(const Decision& decision, const Addresses& addresses) {
   if (!decision.traffic.empty()) {
     predictor["url"] = addresses.host_url;
     predictor["restUrl"] = addresses.host_url;
+    predictor["address"] = Json::object({{"url", addresses.url}});
   }
   return predictor;
 }
@@ -69,7 +84,7 @@ Json status_for(const Json& service, const Wanted& wanted, const Observed& seen,
   const bool serves = !decision.traffic.empty();
   Json status = Json::object({{"observedGeneration", service.at({"metadata", "generation"})},
                               {"deploymentMode", "Standard"},
-                              {"modelStatus", model_status(wanted, seen, decision, now, old)},
+                              {"modelStatus", model_status(seen, decision, now, old)},
                               {"components", Json::object({{"predictor", predictor_status(decision, addresses)}})}});
   const std::string unready = decision.message.empty() ? "nothing answers yet" : decision.message;
   const std::string reason = decision.reason.empty() ? "NotReady" : decision.reason;
@@ -81,6 +96,7 @@ Json status_for(const Json& service, const Wanted& wanted, const Observed& seen,
       condition(old, "Ready", decision.ready && serves, reason, unready, now),
   });
   if (wanted.stopped) status["conditions"].push_back(condition(old, "Stopped", true, "", "", now));
+  if (service.at({"spec", "predictor"}).contains("model")) status["servingRuntimeName"] = "modelkit-model-server";
   if (serves) {
     status["url"] = addresses.url;
     status["address"] = Json::object({{"url", addresses.url}});
@@ -94,9 +110,16 @@ Json invalid_status(const Json& service, const Error& error, const Json& old, Ti
   status["modelStatus"] = Json::object(
       {{"transitionStatus", "InvalidSpec"},
        {"states", Json::object({{"targetModelState", "FailedToLoad"}})},
-       {"lastFailureInfo", Json::object({{"reason", error.reason}, {"message", error.sentence()}})}});
-  status["conditions"] = Json::array({condition(old, "PredictorReady", false, error.reason, error.sentence(), now),
-                                      condition(old, "Ready", false, error.reason, error.sentence(), now)});
+       {"lastFailureInfo",
+        since_first_seen(Json::object({{"reason", error.reason}, {"message", error.sentence()}}), now, old)}});
+  // What served before the change goes on serving, so its routes stay as true as they were.
+  Json conditions = Json::array();
+  for (std::string_view type : {"IngressReady", "RoutesReady"})
+    for (const Json& before : old["conditions"].items())
+      if (before["type"].text() == type) conditions.push_back(before);
+  for (std::string_view type : {"LatestDeploymentReady", "PredictorReady", "Ready"})
+    conditions.push_back(condition(old, type, false, error.reason, error.sentence(), now));
+  status["conditions"] = std::move(conditions);
   return status;
 }
 

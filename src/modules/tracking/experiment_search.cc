@@ -14,7 +14,7 @@ namespace {
 const filter::Grammar& experiment_grammar() {
   using filter::Kind;
   static const filter::Grammar kGrammar{
-      {{"attribute",
+      {{"attributes",
         {"attribute", "attributes", "attr"},
         {{"name", {"name"}},
          {"experiment_id",
@@ -23,7 +23,7 @@ const filter::Grammar& experiment_grammar() {
           filter::ops({filter::Op::kEqual, filter::Op::kNotEqual}) | filter::kListOps},
          {"creation_time", {"creation_time"}, Kind::kNumber, filter::kNumberOps},
          {"last_update_time", {"last_update_time"}, Kind::kNumber, filter::kNumberOps}}},
-       {"tag", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps | filter::kPresenceOps, false}},
+       {"tags", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps | filter::kPresenceOps, false}},
       0};
   return kGrammar;
 }

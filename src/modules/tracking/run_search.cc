@@ -44,7 +44,7 @@ bool matches_dataset(const RunState& run, const filter::Clause& clause) {
 const filter::Grammar& run_grammar() {
   using filter::Kind;
   static const filter::Grammar kGrammar{
-      {{"attribute",
+      {{"attributes",
         {"attribute", "attributes", "attr", "run"},
         {{"run_id", {"run_id", "run id"}, Kind::kText, kTextAndLists},
          {"run_name", {"run_name", "run name", "Run name", "Run Name"}},
@@ -53,14 +53,14 @@ const filter::Grammar& run_grammar() {
          {"artifact_uri", {"artifact_uri"}},
          {"start_time", {"start_time", "created", "Created"}, Kind::kNumber, filter::kNumberOps},
          {"end_time", {"end_time"}, Kind::kNumber, filter::kNumberOps}}},
-       {"metric", {"metric", "metrics"}, {}, Kind::kNumber, filter::kNumberOps},
-       {"parameter",
+       {"metrics", {"metric", "metrics"}, {}, Kind::kNumber, filter::kNumberOps},
+       {"params",
         {"parameter", "parameters", "param", "params"},
         {},
         Kind::kText,
         filter::kTextOps | filter::kPresenceOps},
-       {"tag", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps | filter::kPresenceOps},
-       {"dataset",
+       {"tags", {"tag", "tags"}, {}, Kind::kText, filter::kTextOps | filter::kPresenceOps},
+       {"datasets",
         {"dataset", "datasets"},
         {{"name", {"name"}, Kind::kText, kTextAndLists, false},
          {"digest", {"digest"}, Kind::kText, kTextAndLists, false},
