@@ -86,6 +86,11 @@ class Embedded final : public ControlPlane {
     return publish_endpoints();
   }
 
+  // A start that failed leaves nothing running that it started.
+  void undo() {
+    if (gateway_) gateway_->undo_start();
+  }
+
   const Endpoints& endpoints() const override { return endpoints_; }
 
   void stop(bool workloads) override {
@@ -243,7 +248,10 @@ class Embedded final : public ControlPlane {
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Settings& settings) {
   auto plane = std::make_unique<Embedded>(settings);
-  MK_OK(plane->build());
+  if (auto built = plane->build(); !built) {
+    plane->undo();
+    return fail(std::move(built).error());
+  }
   return plane;
 }
 

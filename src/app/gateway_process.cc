@@ -55,6 +55,7 @@ struct GatewayProcess::State : std::enable_shared_from_this<State> {
     spec.grace = kGrace;
     started = executor.clock().monotonic();
     MK_TRY(const os::ProcessState state, processes.start(run, spec));
+    launched = true;
     if (!state.running())
       return fail(Code::kUnavailable, "gateway", "the gateway does not start: " + state.message);
     return {};
@@ -82,6 +83,7 @@ struct GatewayProcess::State : std::enable_shared_from_this<State> {
   const std::string run;
   std::mutex mutex;  // guards the rest and the run folder
   bool stopping = false;
+  bool launched = false;  // by us, not found
   int failures = 0;
   Duration started;
 };
@@ -123,6 +125,15 @@ Result<uint16_t> GatewayProcess::wait_ready(Duration deadline) {
     if (clock.monotonic() >= end) return fail(Code::kUnavailable, "gateway", "the gateway does not answer");
     ::usleep(500);
   }
+}
+
+void GatewayProcess::undo_start() {
+  bool ours = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    ours = state_->launched;
+  }
+  if (ours) stop();
 }
 
 void GatewayProcess::stop() {

@@ -28,6 +28,8 @@ class GatewayProcess {
   Result<uint16_t> wait_ready(Duration deadline);
   // Ends it: requests under way may finish.
   void stop();
+  // Ends it if start() made it: for a control plane that does not come up. One that ran before goes on.
+  void undo_start();
 
  private:
   struct State;

@@ -6,9 +6,18 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from pathlib import Path
+
 import pytest
 
 from modelkit import BINARY, KUBECTL
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it has just ended
+        return b""
 
 
 def test_up_is_alive(server):
@@ -103,6 +112,9 @@ def test_a_port_that_is_taken_is_named(make_server, tmp_path):
     answer = subprocess.run([BINARY, "up", "--data", tmp_path / "other", "--port", str(port), "--data-port", "0"], capture_output=True,
                             text=True, timeout=20)
     assert answer.returncode != 0 and str(port) in answer.stderr and "in use" in answer.stderr, answer.stderr
+    # What did not come up leaves nothing behind: its gateway would hold the port of the next try.
+    left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path / "other").encode() in read(p)]
+    assert not left, [read(p) for p in left]
 
 
 def test_a_data_folder_that_cannot_be_one_is_named(tmp_path):
