@@ -26,6 +26,7 @@ using store::ObjectRef;
 // {"spec.replicas", "FieldValueInvalid", "Invalid value: -1: must be greater than or equal to 0"}.
 struct Cause {
   std::string field, reason, message;
+  bool unreadable = false;  // not even the field's type could hold the value
 };
 
 enum class FieldValidation : uint8_t { kIgnore, kWarn, kStrict };

@@ -78,7 +78,7 @@ Cause cause_too_long(std::string field, size_t max_bytes) {
           fmt::format("Too long: may not be more than {} bytes", max_bytes)};
 }
 Cause cause_wrong_type(std::string field, const Json& value, std::string_view wanted) {
-  Cause cause{std::move(field), "FieldValueTypeInvalid", {}};
+  Cause cause{std::move(field), "FieldValueTypeInvalid", {}, true};
   cause.message = fmt::format("Invalid value: \"{}\": {} in body must be of type {}: \"{}\"",
                               value.type_name(), cause.field, wanted, value.type_name());
   return cause;

@@ -79,13 +79,19 @@ constexpr Format kFormats[] = {
     {"env-var-name", [](const Json& v) { return names::env_var_name(v.text()); }},
 };
 
+// Those that a typed client of the kind cannot read when they are wrong.
+constexpr std::string_view kReadFormats[] = {"quantity", "date-time", "byte", "int32"};
+
 void check_format(const Json& schema, const Json& value, const std::string& path,
                   std::vector<Cause>& causes) {
   const std::string_view name = schema["format"].text();
   if (name.empty()) return;
   const auto* format = std::ranges::find(kFormats, name, &Format::name);
   if (format == std::end(kFormats)) return;
-  if (std::string why = format->check(value); !why.empty()) causes.push_back(cause_invalid(path, value, why));
+  std::string why = format->check(value);
+  if (why.empty()) return;
+  causes.push_back(cause_invalid(path, value, why));
+  causes.back().unreadable = std::ranges::find(kReadFormats, name) != std::end(kReadFormats);
 }
 
 // ---- types and bounds

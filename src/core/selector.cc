@@ -82,7 +82,8 @@ Result<std::vector<Selector::Requirement>> Selector::parse_labels(std::string_vi
     } else {
       const std::string_view op = scanner.word();
       if (op != "in" && op != "notin")
-        return scanner.bad(fmt::format("has \"{}\" where one of =, ==, !=, in, notin is expected", op));
+        return invalid(fmt::format(
+            "unable to parse requirement: found '{}', expected: in, notin, =, ==, !=, gt, lt", op));
       need.op = op == "in" ? Requirement::Op::kIn : Requirement::Op::kNotIn;
       MK_TRY(need.values, word_list(scanner));
     }
@@ -108,8 +109,7 @@ Result<std::vector<Selector::Requirement>> Selector::parse_fields(std::string_vi
       return invalid("the field selector has too many requirements");
     const size_t at = part.find('=');
     if (at == std::string_view::npos || at == 0)
-      return invalid(
-          fmt::format("invalid field selector: \"{}\" is not of the form field=value", part.substr(0, 200)));
+      return invalid(fmt::format("invalid selector: '{0}'; can't understand '{0}'", part.substr(0, 200)));
     const bool differs = part[at - 1] == '!';
     Requirement need;
     need.op = differs ? Requirement::Op::kNotIn : Requirement::Op::kIn;
@@ -119,6 +119,9 @@ Result<std::vector<Selector::Requirement>> Selector::parse_fields(std::string_vi
     need.values.emplace_back(trim(value));
     const bool known = need.key == "metadata.name" || need.key == "metadata.namespace" || !kind ||
                        std::ranges::find(kind->selectable_fields, need.key) != kind->selectable_fields.end();
+    if (!known && kind->selectable_fields.empty())
+      return invalid(fmt::format(
+          "\"{}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", need.key));
     if (!known) return invalid(fmt::format("field label not supported: {}", need.key));
     out.push_back(std::move(need));
   }

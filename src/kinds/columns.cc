@@ -171,9 +171,6 @@ Json label_selector(const Json& object, Time) {
 Json data_count(const Json& object, Time) {
   return static_cast<int64_t>(object["data"].size() + object["binaryData"].size());
 }
-Json secrets_count(const Json& object, Time) {
-  return static_cast<int64_t>(object["secrets"].size());
-}
 
 Json node_status(const Json& node, Time) {
   std::string text = "Unknown";
@@ -284,13 +281,12 @@ constexpr Computed kComputed[] = {
     MK_COMPUTED(replicas_current),    MK_COMPUTED(replicas_ready_count),
     MK_COMPUTED(template_containers), MK_COMPUTED(template_images),
     MK_COMPUTED(label_selector),      MK_COMPUTED(data_count),
-    MK_COMPUTED(secrets_count),       MK_COMPUTED(node_status),
-    MK_COMPUTED(node_roles),          MK_COMPUTED(service_cluster_ip),
-    MK_COMPUTED(service_external_ip), MK_COMPUTED(service_ports),
-    MK_COMPUTED(service_selector),    MK_COMPUTED(event_first_seen),
-    MK_COMPUTED(event_last_seen),     MK_COMPUTED(event_object),
-    MK_COMPUTED(event_source),        MK_COMPUTED(event_message),
-    MK_COMPUTED(event_count),
+    MK_COMPUTED(node_status),         MK_COMPUTED(node_roles),
+    MK_COMPUTED(service_cluster_ip),  MK_COMPUTED(service_external_ip),
+    MK_COMPUTED(service_ports),       MK_COMPUTED(service_selector),
+    MK_COMPUTED(event_first_seen),    MK_COMPUTED(event_last_seen),
+    MK_COMPUTED(event_object),        MK_COMPUTED(event_source),
+    MK_COMPUTED(event_message),       MK_COMPUTED(event_count),
 };
 #undef MK_COMPUTED
 

@@ -39,6 +39,7 @@ Json Encoder::row(const store::Object& object) const {
   const Time now = clock_.now();
   for (const kinds::Column& column : target_.kind->columns) cells.push_back(kinds::cell(column, json, now));
   Json out = Json::object({{"cells", std::move(cells)}});
+  if (row_object_ == RowObject::kNone) out["object"] = Json();
   if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);
   if (row_object_ == RowObject::kWhole) {
     json["apiVersion"] = target_.api_version();

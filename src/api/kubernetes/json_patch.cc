@@ -124,7 +124,7 @@ class Patcher {
     if (op == "move" || op == "copy") return relocate(operation, path, op == "move");
     const Json* value = operation.find("value");
     if (op != "add" && op != "replace" && op != "test")
-      return bad_patch(fmt::format("\"{}\" is no JSON patch operation", op));
+      return unfit(fmt::format("\"{}\" is no JSON patch operation", op));
     if (!value) return bad_patch(fmt::format("the operation \"{}\" at \"{}\" has no value", op, show(path)));
     if (op == "add") return add(root_, path, *value);
     MK_TRY(Json * there, resolve(root_, path, path.size()));

@@ -115,6 +115,8 @@ void PodLogs::answer(const Target& target, const Place& place, const net::Reques
   if (!query) return reply.send(refuse(query.error(), pod_about));
   auto options = parse_log_query(*query, pod->json(), objects_.clock().now());
   if (!options) return reply.send(refuse(options.error(), pod_about));
+  if (pod->json().at({"spec", "nodeName"}).text().empty())  // nothing runs it yet: no log, and no mistake
+    return reply.send(net::Response{204, {}, {}});
   if (state_->readers.fetch_add(1) >= kLogReadersMax) {
     --state_->readers;
     return reply.send(refuse(Error{Code::kResourceExhausted, "too_many_log_readers",

@@ -59,7 +59,7 @@ TEST_CASE("kubernetes: JSON patch") {
       {"bad escape", R"({})", R"([{"op":"add","path":"/a~2","value":1}])", "!invalid_patch"},
       {"no slash", R"({})", R"([{"op":"add","path":"a","value":1}])", "!invalid_patch"},
       {"no value", R"({})", R"([{"op":"add","path":"/a"}])", "!invalid_patch"},
-      {"unknown operation", R"({})", R"([{"op":"swap","path":"/a","value":1}])", "!invalid_patch"},
+      {"unknown operation", R"({})", R"([{"op":"swap","path":"/a","value":1}])", "!unprocessable"},
       {"not a list", R"({})", R"({"op":"add"})", "!invalid_patch"},
       {"into a scalar", R"({"a":1})", R"([{"op":"add","path":"/a/b","value":1}])", "!unprocessable"},
       {"whole object", R"({"a":1})", R"([{"op":"replace","path":"","value":{"b":1}}])", R"({"b":1})"},

@@ -1,10 +1,13 @@
 #include "api/kubernetes/query.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "api/kubernetes/limits.h"
+#include "api/kubernetes/status.h"
 #include "base/encoding.h"
 #include "base/format.h"
+#include "core/refusal.h"
 
 namespace mk::api::kubernetes {
 namespace {
@@ -19,7 +22,8 @@ Result<std::optional<store::Version>> parse_version(const net::Query& query) {
   store::Version version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc() || end != text.data() + text.size())
-    return bad_parameter("resourceVersion", text, "it is a number from an earlier reply");
+    return invalid(fmt::format("resourceVersion: Invalid value: {}: it is a number from an earlier reply",
+                               Json(text).dump()));
   return version;
 }
 
@@ -43,15 +47,19 @@ Result<void> parse_version_match(ListQuery& out, const net::Query& query) {
   const std::string_view match = query.get("resourceVersionMatch");
   const bool has_version = query.has("resourceVersion") && !query.get("resourceVersion").empty();
   if (match.empty()) return {};
-  if (match != "Exact" && match != "NotOlderThan")
-    return bad_parameter("resourceVersionMatch", match, "it is Exact or NotOlderThan");
+  const auto forbidden = [](std::string_view why) {
+    return invalid_option("list", core::cause_forbidden("resourceVersionMatch", why));
+  };
   if (out.watch && !out.initial_events)
-    return invalid("resourceVersionMatch is forbidden for watch unless sendInitialEvents is set");
+    return forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
   if (!out.watch && !has_version)
-    return invalid("resourceVersionMatch is forbidden unless resourceVersion is set");
+    return forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided");
+  if (match != "Exact" && match != "NotOlderThan")
+    return invalid_option(
+        "list", core::cause_unsupported("resourceVersionMatch", match, {"Exact", "NotOlderThan", ""}));
   out.exact = match == "Exact";
   if (out.exact && out.version.value_or(0) == 0)
-    return invalid("resourceVersionMatch=Exact is forbidden for resourceVersion 0");
+    return forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
   return {};
 }
 
@@ -73,10 +81,9 @@ Result<std::optional<int64_t>> query_integer(const net::Query& query, std::strin
 
 Result<bool> query_boolean(const net::Query& query, std::string_view name) {
   if (!query.has(name)) return false;
+  // As upstream: whatever does not say no says yes.
   const std::string_view text = query.get(name);
-  if (text.empty() || text == "true" || text == "1" || text == "True") return true;
-  if (text == "false" || text == "0" || text == "False") return false;
-  return bad_parameter(name, text, "it is true or false");
+  return text != "false" && text != "0";
 }
 
 Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& kind) {
@@ -86,20 +93,25 @@ Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& k
     return invalid(fmt::format("the selectors have more than {} bytes", kSelectorBytesMax));
   MK_TRY(out.selector, core::Selector::parse(labels, fields, &kind));
   MK_TRY(const auto limit, query_integer(query, "limit"));
-  if (limit.value_or(0) < 0) return invalid("limit must be at least 0");
-  out.limit = limit.value_or(0);
+  out.limit = std::max<int64_t>(limit.value_or(0), 0);  // as upstream, less than nothing is no limit
   MK_TRY(out.timeout_s, query_integer(query, "timeoutSeconds"));
   if (out.timeout_s.value_or(0) < 0) return invalid("timeoutSeconds must be at least 0");
   MK_TRY(out.version, parse_version(query));
   MK_TRY(out.watch, query_boolean(query, "watch"));
   MK_TRY(out.bookmarks, query_boolean(query, "allowWatchBookmarks"));
   MK_TRY(out.initial_events, query_boolean(query, "sendInitialEvents"));
-  if (out.initial_events && !out.watch) return invalid("sendInitialEvents is forbidden for list");
+  if (out.initial_events && !out.watch)
+    return invalid_option(
+        "list", core::cause_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
   if (out.initial_events && query.get("resourceVersionMatch") != "NotOlderThan")
-    return invalid("sendInitialEvents requires resourceVersionMatch=NotOlderThan");
+    return invalid_option(
+        "list",
+        core::cause_forbidden("resourceVersionMatch",
+                              "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
   MK_OK(parse_version_match(out, query));
   if (const std::string_view token = query.get("continue"); !token.empty() && !out.watch) {
-    if (out.version.value_or(0) != 0) return invalid("resourceVersion is forbidden together with continue");
+    if (out.version.value_or(0) != 0)
+      return invalid("specifying resource version is not allowed when using continue");
     MK_TRY(out.after, parse_continue(token));
   }
   return out;
@@ -111,24 +123,24 @@ std::string continue_token(const ListQuery::Continue& after) {
           .dump());
 }
 
-Result<core::WriteOptions> parse_write_query(const net::Query& query) {
+Result<core::WriteOptions> parse_write_query(const net::Query& query, std::string_view options) {
   core::WriteOptions out;
   for (const std::string_view mode : query.all("dryRun")) {
-    if (mode != "All") return bad_parameter("dryRun", mode, "only All is known");
+    if (mode != "All")
+      return invalid_option(options, core::cause_unsupported("dryRun", Json::array({Json(mode)}), {"All"}));
     out.dry_run = true;
   }
   out.manager.name = query.get("fieldManager");
   if (out.manager.name.size() > kManagerBytesMax)
-    return fail(Error{Code::kInvalidArgument, "unprocessable",
-                      fmt::format("fieldManager: Too long: may not be more than {} bytes", kManagerBytesMax)}
-                    .at_field("fieldManager"));
+    return invalid_option(options, core::cause_too_long("fieldManager", kManagerBytesMax));
   const std::string_view validation = query.get("fieldValidation", "Warn");
   if (validation == "Ignore")
     out.field_validation = core::FieldValidation::kIgnore;
   else if (validation == "Strict")
     out.field_validation = core::FieldValidation::kStrict;
   else if (validation != "Warn" && !validation.empty())
-    return bad_parameter("fieldValidation", validation, "it is Ignore, Warn or Strict");
+    return invalid_option(
+        options, core::cause_unsupported("fieldValidation", validation, {"", "Ignore", "Strict", "Warn"}));
   return out;
 }
 

@@ -33,7 +33,7 @@ struct ListQuery {
 std::string continue_token(const ListQuery::Continue& after);
 
 // dryRun, fieldManager, fieldValidation.
-Result<core::WriteOptions> parse_write_query(const net::Query& query);
+Result<core::WriteOptions> parse_write_query(const net::Query& query, std::string_view options);
 
 // Whole numbers and booleans as Go's strconv reads them; `name` is for the error.
 Result<std::optional<int64_t>> query_integer(const net::Query& query, std::string_view name);

@@ -28,8 +28,10 @@ Result<void> take_over(Json& object, const Json& scale) {
         Error{Code::kInvalidArgument, "invalid_object", "spec.replicas must be a whole number"}.at_field(
             "spec.replicas"));
   if (replicas.integer() < 0)
-    return fail(Error{Code::kInvalidArgument, "invalid_object", "spec.replicas must be at least 0"}.at_field(
-        "spec.replicas"));
+    return fail(
+        Error{Code::kInvalidArgument, "invalid_scale",
+              fmt::format("Invalid value: {}: must be greater than or equal to 0", replicas.integer())}
+            .at_field("spec.replicas"));
   const Json& metadata = scale["metadata"];
   if (metadata["name"].is_string() && metadata["name"] != object.at({"metadata", "name"}))
     return invalid("the name of the provided Scale does not match the name on the URL");
@@ -53,7 +55,8 @@ Json scale_of(const Json& object) {
   if (const std::string selector = selector_text(object.at({"spec", "selector"})); !selector.empty())
     status["selector"] = selector;
   Json spec = Json::object();
-  if (const Json& replicas = object.at({"spec", "replicas"}); !replicas.is_null())
+  // As Go writes it: nothing for 0.
+  if (const Json& replicas = object.at({"spec", "replicas"}); replicas.integer(0) != 0)
     spec["replicas"] = replicas;
   return Json::object({{"kind", "Scale"},
                        {"apiVersion", "autoscaling/v1"},
@@ -98,7 +101,7 @@ net::Response Scales::apply(const Target& target, const Place& place, const net:
   const auto query = query_of(request);
   if (!query) return refuse(query.error(), object_about);
   if (auto refused = check_patch_query(*query, true)) return std::move(*refused);
-  const auto options = write_options(request, *query, target, "scale");
+  const auto options = write_options(request, *query, target, "patch", "scale");
   if (!options) return refuse(options.error(), object_about);
   const auto wanted = negotiate(request.headers.get("Accept"), {});
   if (!wanted) return refuse(wanted.error(), object_about);
@@ -122,7 +125,7 @@ net::Response Scales::change(const Target& target, const Place& place, const net
   const About object_about = about(*target.kind, place.name);
   const auto query = query_of(request);
   if (!query) return refuse(query.error(), object_about);
-  const auto options = write_options(request, *query, target, "scale");
+  const auto options = write_options(request, *query, target, "update", "scale");
   if (!options) return refuse(options.error(), object_about);
   const auto wanted = negotiate(request.headers.get("Accept"), {});
   if (!wanted) return refuse(wanted.error(), object_about);
@@ -132,12 +135,20 @@ net::Response Scales::change(const Target& target, const Place& place, const net
     before["metadata"].erase("resourceVersion");
     auto scale = edit(std::move(before));
     if (!scale) return std::unexpected(core::Refusal{scale.error(), {}});
-    if (const auto taken = take_over(object, *scale); !taken)
-      return std::unexpected(core::Refusal{taken.error(), {}});
+    if (const auto taken = take_over(object, *scale); !taken) {
+      const Error& error = taken.error();
+      if (error.reason != "invalid_scale") return std::unexpected(core::Refusal{error, {}});
+      return std::unexpected(core::Refusal{Error{error.code, error.reason,
+                                                 fmt::format("Scale.autoscaling \"{}\" is invalid: {}: {}",
+                                                             place.name, error.field, error.message)},
+                                           {{error.field, "FieldValueInvalid", error.message}}});
+    }
     return object;
   };
   const auto written =
       objects_.modify(caller.identity, *target.kind, place.key(target), false, apply, *options);
+  if (!written && written.error().error.reason == "invalid_scale")
+    return refuse(written.error(), {"autoscaling", {}, "Scale", place.name});
   if (!written) return refuse(written.error(), object_about);
   return write_body(scale_of(written->object->json()).dump(), *wanted);
 }

@@ -1,5 +1,7 @@
 #include "api/kubernetes/status.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 
 namespace mk::api::kubernetes {
@@ -11,11 +13,47 @@ struct ByReason {
   StatusCode code;
 };
 constexpr ByReason kByReason[] = {
-    {"invalid_object", {422, "Invalid"}},          {"unprocessable", {422, "Invalid"}},
-    {"namespace_terminating", {403, "Forbidden"}}, {"unsupported_media_type", {415, "UnsupportedMediaType"}},
-    {"not_acceptable", {406, "NotAcceptable"}},    {"method_not_allowed", {405, "MethodNotAllowed"}},
+    {"invalid_scale", {422, "Invalid"}},
+    {"invalid_object", {422, "Invalid"}},
+    {"unprocessable", {422, "Invalid"}},
+    {"namespace_terminating", {403, "Forbidden"}},
+    {"unsupported_media_type", {415, "UnsupportedMediaType"}},
+    {"not_acceptable", {406, "NotAcceptable"}},
+    {"method_not_allowed", {405, "MethodNotAllowed"}},
     {"version_too_large", {504, "Timeout"}},
 };
+
+// Reasons of invalid_option().
+struct Options {
+  std::string_view reason, kind;
+};
+constexpr Options kOptions[] = {
+    {"invalid_create_options", "CreateOptions"}, {"invalid_update_options", "UpdateOptions"},
+    {"invalid_patch_options", "PatchOptions"},   {"invalid_delete_options", "DeleteOptions"},
+    {"invalid_list_options", "ListOptions"},
+};
+
+const Options* options_of(const Error& error) {
+  const auto* row = std::ranges::find(kOptions, error.reason, &Options::reason);
+  return row == std::end(kOptions) ? nullptr : row;
+}
+
+// How core begins the messages of its causes.
+constexpr struct {
+  std::string_view words, reason;
+} kCauses[] = {
+    {"Unsupported value", "FieldValueNotSupported"},
+    {"Forbidden", "FieldValueForbidden"},
+    {"Required value", "FieldValueRequired"},
+    {"Too long", "FieldValueTooLong"},
+    {"", "FieldValueInvalid"},
+};
+
+std::string_view cause_reason(std::string_view message) {
+  for (const auto& row : kCauses)
+    if (message.starts_with(row.words)) return row.reason;
+  return {};
+}
 
 constexpr StatusCode kByCode[] = {
     {400, "BadRequest"},             // kInvalidArgument
@@ -61,26 +99,38 @@ About about(const kinds::Kind& kind, std::string_view name) {
 StatusCode status_code(const Error& error) {
   for (const ByReason& row : kByReason)
     if (row.reason == error.reason) return row.code;
+  if (options_of(error)) return {422, "Invalid"};
   return kByCode[static_cast<size_t>(error.code)];
 }
 
-Json status_json(const Error& error, const About& about, const std::vector<core::Cause>& causes) {
+Json status_json(const Error& error, const About& whom, const std::vector<core::Cause>& causes) {
   const StatusCode code = status_code(error);
+  const Options* options = options_of(error);
+  About about = whom;
+  if (options) about = {"meta.k8s.io", {}, options->kind};
+  if (error.reason == "unprocessable")
+    about = {};  // kubectl shows the message only of a Status about nothing
+  std::string message = error.sentence();
+  if (options)
+    message = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options->kind, error.field, message);
   std::vector<core::Cause> listed = causes;
   if (listed.empty() && !error.field.empty())
-    listed.push_back({error.field, "FieldValueInvalid", error.message});
+    listed.push_back({error.field, std::string(cause_reason(error.message)), error.message});
   if (error.reason == "version_too_large")
     listed.push_back({"", "ResourceVersionTooLarge", "Too large resource version"});
   Json status = Json::object({{"apiVersion", "v1"},
                               {"kind", "Status"},
                               {"metadata", Json::object()},
                               {"status", "Failure"},
-                              {"message", error.sentence()},
+                              {"message", std::move(message)},
                               {"reason", code.reason},
                               {"code", code.http}});
   Json details = details_json(about, listed, code.reason == "Invalid");
   if (code.http == 429 || error.reason == "version_too_large") details["retryAfterSeconds"] = 1;
-  if (!details.empty()) status["details"] = std::move(details);
+  // As upstream: what could not even be read is about nothing; what is not there has details without a word.
+  const bool bare = about.plural.empty() && about.kind.empty() &&
+                    (code.http == 404 || code.http == 405 || code.http == 415 || code.http == 422);
+  if (code.reason != "BadRequest" && (bare || !details.empty())) status["details"] = std::move(details);
   return status;
 }
 
@@ -104,18 +154,31 @@ net::Response succeed(const About& about) {
                                  .dump());
 }
 
+Failure invalid_option(std::string_view options, const core::Cause& cause) {
+  return fail(
+      Error{Code::kInvalidArgument, fmt::format("invalid_{}_options", options), cause.message}.at_field(
+          cause.field));
+}
+
 Error not_here(std::string_view what) {
   return {Code::kNotFound, "not_found",
           fmt::format("the server could not find the requested resource: {}", what)};
 }
 
 Error unsupported_media(std::string_view what, std::string_view supported) {
-  return {Code::kInvalidArgument, "unsupported_media_type",
-          fmt::format("the body of the request was in an unknown format ({})", what),
-          fmt::format("accepted media types include: {}", supported)};
+  return {
+      Code::kInvalidArgument, "unsupported_media_type",
+      fmt::format("the body of the request was in an unknown format ({}) - accepted media types include: {}",
+                  what, supported)};
 }
 
+// kubectl and people look for these two sentences.
 net::Response route_error(const Error& error) {
+  if (error.code == Code::kNotFound)
+    return refuse(Error{Code::kNotFound, error.reason, "the server could not find the requested resource"});
+  if (error.reason == "method_not_allowed")
+    return refuse(
+        Error{error.code, error.reason, "the server does not allow this method on the requested resource"});
   return refuse(error);
 }
 

@@ -32,6 +32,11 @@ net::Response refuse(const Error& error, const About& about = {},
 net::Response refuse(const core::Refusal& refusal, const About& about = {});
 net::Response succeed(const About& about);  // {"status":"Success"} with details
 
+// Parameters of a call are an object of Kubernetes' own, and are refused as one: 'CreateOptions.meta.k8s.io
+// "" is invalid: dryRun: Unsupported value: ...'. `options` is "create", "update", "patch", "delete" or
+// "list".
+Failure invalid_option(std::string_view options, const core::Cause& cause);
+
 // Refusals that several places need.
 Error not_here(std::string_view what);                                       // 404: no such path or resource
 Error unsupported_media(std::string_view what, std::string_view supported);  // 415

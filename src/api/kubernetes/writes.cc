@@ -13,16 +13,27 @@
 #include "base/format.h"
 #include "base/json_duplicates.h"
 #include "base/yaml.h"
+#include "core/refusal.h"
 
 namespace mk::api::kubernetes {
 namespace {
+
+constexpr const char* kOtherKind =
+    "other_kind";  // an Error's reason: the body is of another kind than its address
+
+// "v1" of "apps/v1".
+std::string_view version_of(std::string_view api_version) {
+  return api_version.substr(api_version.find('/') + 1);
+}
 
 constexpr std::string_view kPatchTypes =
     "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
     "application/apply-patch+yaml";
 
-// Sets `key` of `parent` when it is missing or empty, else it must be `wanted`.
-Result<void> agree(Json& parent, std::string_view key, const std::string& wanted, std::string_view problem) {
+// Sets `key` of `parent` when it is missing or empty, else it must be `wanted`; `problem` says what it is
+// not.
+template <typename Problem>
+Result<void> agree(Json& parent, std::string_view key, const std::string& wanted, const Problem& problem) {
   const Json& value = std::as_const(parent)[key];
   if (!value.is_null() && !value.is_string())
     return invalid(fmt::format("{} must be a string, not {}", key, value.type_name()));
@@ -34,21 +45,35 @@ Result<void> agree(Json& parent, std::string_view key, const std::string& wanted
     return {};
   }
   if (value.text() == wanted) return {};
-  return invalid(fmt::format("the {} of the provided object ({}) does not match {} ({})", key, value.text(),
-                             problem, wanted));
+  return fail(Code::kInvalidArgument, key == "kind" || key == "apiVersion" ? kOtherKind : "invalid",
+              problem(value.text()));
 }
 
 // An object must be what its address says; what it leaves open is filled in.
 Result<void> fit(Json& object, const Target& target, const Place& place) {
   if (!object.is_object()) return invalid("the result is no object");
-  MK_OK(agree(object, "apiVersion", target.api_version(), "the expected API version"));
-  MK_OK(agree(object, "kind", target.kind->kind, "the expected kind"));
+  const auto handled_as = [&](std::string_view) {
+    return fmt::format(
+        "{} in version \"{}\" cannot be handled as a {}: this address takes apiVersion {}, kind {}",
+        std::as_const(object)["kind"].text(target.kind->kind),
+        version_of(std::as_const(object)["apiVersion"].text(target.api_version())), target.kind->kind,
+        target.api_version(), target.kind->kind);
+  };
+  MK_OK(agree(object, "apiVersion", target.api_version(), handled_as));
+  MK_OK(agree(object, "kind", target.kind->kind, handled_as));
   Json& metadata = object["metadata"];
   if (metadata.is_null()) metadata = Json::object();
   if (!metadata.is_object())
     return invalid(fmt::format("metadata must be an object, not {}", metadata.type_name()));
-  MK_OK(agree(metadata, "namespace", place.space, "the namespace sent on the request"));
-  if (!place.name.empty()) MK_OK(agree(metadata, "name", place.name, "the name on the URL"));
+  MK_OK(agree(metadata, "namespace", place.space, [](std::string_view) {
+    return "the namespace of the provided object does not match the namespace sent on the request";
+  }));
+  if (!place.name.empty()) {
+    MK_OK(agree(metadata, "name", place.name, [&](std::string_view name) {
+      return fmt::format("the name of the object ({}) does not match the name on the URL ({})", name,
+                         place.name);
+    }));
+  }
   object["apiVersion"] = target.kind->api_version();
   return {};
 }
@@ -64,8 +89,9 @@ std::string program_of(std::string_view user_agent) {
 }  // namespace
 
 Result<core::WriteOptions> write_options(const net::Request& request, const net::Query& query,
-                                         const Target& target, std::string_view subresource) {
-  MK_TRY(core::WriteOptions options, parse_write_query(query));
+                                         const Target& target, std::string_view options_of,
+                                         std::string_view subresource) {
+  MK_TRY(core::WriteOptions options, parse_write_query(query, options_of));
   if (options.manager.name.empty()) options.manager.name = program_of(request.headers.get("User-Agent"));
   options.manager.api_version = target.api_version();
   options.manager.subresource = subresource;
@@ -102,18 +128,43 @@ struct Writes::Asked {
   net::Query query;
   Encoder encoder;
   core::WriteOptions options;
+  std::string version;  // of the kind, in the address
+  enum class Body : uint8_t { kObject, kPatch, kApply } body = Body::kObject;
 };
 
 namespace {
 
 using Asked = Writes::Asked;
 
+// `options` as in invalid_option().
 Result<Asked> understand(const Target& target, const net::Request& request, const os::Clock& clock,
-                         std::string_view subresource = {}) {
+                         std::string_view options_of, std::string_view subresource = {}) {
   MK_TRY(net::Query query, query_of(request));
   MK_TRY(Encoder encoder, choose_encoder(target, request, query, clock));
-  MK_TRY(core::WriteOptions options, write_options(request, query, target, subresource));
-  return Asked{std::move(query), std::move(encoder), std::move(options)};
+  MK_TRY(core::WriteOptions options, write_options(request, query, target, options_of, subresource));
+  return Asked{std::move(query), std::move(encoder), std::move(options), target.version,
+               options_of == "patch" ? Asked::Body::kPatch : Asked::Body::kObject};
+}
+
+// Upstream reads a body into its types first: what they cannot hold is no BadRequest of a field, but one of
+// the whole.
+net::Response refuse_write(const core::Refusal& refusal, const About& object, std::string_view version) {
+  const bool readable = std::ranges::none_of(refusal.causes, &core::Cause::unreadable);
+  if (readable || !message_of_kind(object.group, object.kind)) return refuse(refusal, object);
+  std::string list;
+  for (const core::Cause& cause : refusal.causes)
+    if (cause.unreadable)
+      list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", cause.field, cause.message);
+  return refuse(Error{Code::kInvalidArgument, "unreadable",
+                      fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", object.kind, version,
+                                  object.kind, list)});
+}
+
+// What a patch made of an object is refused as the patch's fault.
+core::Refusal fault_of_patch(const Error& error) {
+  const std::string why = fmt::format("Invalid value: \"{{}}\": {}", error.message);
+  return {Error{Code::kInvalidArgument, "invalid_object", fmt::format(" \"\" is invalid: patch: {}", why)},
+          {{"patch", "FieldValueInvalid", why}}};
 }
 
 net::Response answer(const core::Admitted<core::Written>& written, const Asked& asked, const About& object,
@@ -122,7 +173,10 @@ net::Response answer(const core::Admitted<core::Written>& written, const Asked& 
   if (!written && !written.error().causes.empty() &&
       written.error().causes.front().reason == "FieldManagerConflict")
     return refuse(written.error());
-  if (!written) return refuse(written.error(), object);
+  if (!written && asked.body == Asked::Body::kPatch && written.error().error.reason == "strict_decoding")
+    return refuse(fault_of_patch(written.error().error));
+  if (!written && asked.body != Asked::Body::kObject) return refuse(written.error(), object);
+  if (!written) return refuse_write(written.error(), object, asked.version);
   net::Response response = write_body(asked.encoder.one(*written->object), asked.encoder.wanted(), status);
   add_warnings(response, written->warnings);
   return response;
@@ -134,22 +188,27 @@ Result<core::RemoveOptions> parse_remove(const net::Request& request, const net:
     MK_TRY(body, read_body(request));
   }
   core::RemoveOptions out;
-  MK_TRY(const core::WriteOptions write, parse_write_query(query));
+  MK_TRY(const core::WriteOptions write, parse_write_query(query, "delete"));
   out.dry_run = write.dry_run;
   for (const Json& mode : body["dryRun"].items()) {
-    if (mode.text() != "All") return invalid("dryRun knows only All");
+    if (mode.text() != "All")
+      return invalid_option("delete", core::cause_unsupported("dryRun", body["dryRun"], {"All"}));
     out.dry_run = true;
   }
   std::string_view policy = body["propagationPolicy"].text(query.get("propagationPolicy"));
-  if (policy.empty() && (body["orphanDependents"].boolean() || query.get("orphanDependents") == "true"))
-    policy = "Orphan";
+  const bool orphans = body.contains("orphanDependents") || query.has("orphanDependents");
+  if (orphans && !policy.empty())
+    return invalid_option("delete",
+                          core::cause_invalid("propagationPolicy", policy,
+                                              "orphanDependents and deletionPropagation cannot be both set"));
+  if (body["orphanDependents"].boolean() || query.get("orphanDependents") == "true") policy = "Orphan";
   if (policy == "Orphan")
     out.propagation = core::Propagation::kOrphan;
   else if (policy == "Foreground")
     out.propagation = core::Propagation::kForeground;
   else if (!policy.empty() && policy != "Background")
-    return invalid(
-        fmt::format("propagationPolicy is \"{}\"; it is Background, Foreground or Orphan", policy));
+    return invalid_option("delete", core::cause_unsupported("propagationPolicy", policy,
+                                                            {"Foreground", "Background", "Orphan", "nil"}));
   MK_TRY(out.grace_period_s, query_integer(query, "gracePeriodSeconds"));
   if (const Json* grace = body.find("gracePeriodSeconds"); grace && !grace->is_null()) {
     if (!grace->is_int()) return invalid("gracePeriodSeconds must be a whole number");
@@ -212,7 +271,7 @@ std::function<net::Response(const core::Admitted<core::Written>&)> answer_with(A
 
 Writes::Understood Writes::read_create(const Target& target, const Place& place, const net::Request& request,
                                        const core::Identity& who) {
-  auto asked = understand(target, request, objects_.clock());
+  auto asked = understand(target, request, objects_.clock(), "create");
   if (!asked) return std::unexpected(refuse(asked.error(), about(*target.kind)));
   auto object = read_body(request, &asked->options.duplicate_fields);
   if (!object) return std::unexpected(refuse(object.error(), about(*target.kind)));
@@ -226,10 +285,15 @@ Writes::Understood Writes::read_create(const Target& target, const Place& place,
 Writes::Understood Writes::read_replace(const Target& target, const Place& place, bool status,
                                         const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  auto asked = understand(target, request, objects_.clock(), status ? "status" : "");
+  auto asked = understand(target, request, objects_.clock(), "update", status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   auto object = read_body(request, &asked->options.duplicate_fields);
   if (!object) return std::unexpected(refuse(object.error(), object_about));
+  if (object->at({"metadata", "name"}).text().empty() && object->is_object())
+    return std::unexpected(refuse(Error{
+        Code::kInvalidArgument, "no_name",
+        fmt::format("the name of the object ({} based on URL) was undeterminable: name must be provided",
+                    place.name)}));
   if (const auto fits = fit(*object, target, place); !fits)
     return std::unexpected(refuse(fits.error(), object_about));
   auto write = objects_.replacement(who, *target.kind, std::move(*object), status, asked->options);
@@ -239,7 +303,7 @@ Writes::Understood Writes::read_replace(const Target& target, const Place& place
 Writes::Understood Writes::read_patch(const Target& target, const Place& place, bool status,
                                       const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  auto asked = understand(target, request, objects_.clock(), status ? "status" : "");
+  auto asked = understand(target, request, objects_.clock(), "patch", status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   std::string type = media_type(request.headers.get("Content-Type"));
   if (auto wrong = check_patch_query(asked->query, type == kApplyType))
@@ -256,10 +320,16 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
       [target, place, type = std::move(type), message,
        patch = std::make_shared<const Json>(std::move(*change_with))](Json object) -> core::Admitted<Json> {
     object["apiVersion"] = target.api_version();
+    const Json uid = std::as_const(object).at({"metadata", "uid"});
     auto patched = apply_patch(std::move(object), type, *patch, message);
     if (!patched) return std::unexpected(core::Refusal{patched.error(), {}});
     if (const auto fits = fit(*patched, target, place); !fits)
-      return std::unexpected(core::Refusal{fits.error(), {}});
+      return std::unexpected(fits.error().reason == kOtherKind ? fault_of_patch(fits.error())
+                                                               : core::Refusal{fits.error(), {}});
+    const Json& named = patched->at({"metadata", "uid"});
+    if (!uid.is_null() && named != uid)
+      return core::refuse_invalid(*target.kind, place.name,
+                                  {core::cause_invalid("metadata.uid", named, "field is immutable")});
     return std::move(*patched);
   };
   auto write =
@@ -270,6 +340,7 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
 Writes::Understood Writes::read_application(const Target& target, const Place& place, Asked asked,
                                             const net::Request& request, const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
+  asked.body = Asked::Body::kApply;
   auto config = read_apply(request.body);
   if (!config) return std::unexpected(refuse(config.error()));
   if (const auto fits = fit(*config, target, place); !fits)
@@ -290,7 +361,7 @@ Writes::Understood Writes::read_application(const Target& target, const Place& p
 Writes::Understood Writes::read_remove(const Target& target, const Place& place, const net::Request& request,
                                        const core::Identity& who) {
   const About object_about = about(*target.kind, place.name);
-  auto asked = understand(target, request, objects_.clock());
+  auto asked = understand(target, request, objects_.clock(), "delete");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   auto options = parse_remove(request, asked->query);
   if (!options) return std::unexpected(refuse(options.error(), object_about));
@@ -401,7 +472,7 @@ void Writes::remove_collection(const Target& target, const Place& place, net::Re
   post(std::move(reply), [this, target, space = place.space, who = caller.identity,
                           request = std::make_shared<net::Request>(std::move(request))](
                              const std::shared_ptr<net::Reply>& later) {
-    auto asked = understand(target, *request, objects_.clock());
+    auto asked = understand(target, *request, objects_.clock(), "delete");
     if (!asked) return later->send(refuse(asked.error(), about(*target.kind)));
     const auto query = ListQuery::parse(asked->query, *target.kind);
     if (!query) return later->send(refuse(query.error(), about(*target.kind)));

@@ -73,8 +73,10 @@ Result<Json> apply_patch(Json object, std::string_view content_type, const Json&
 inline constexpr std::string_view kApplyType = "application/apply-patch+yaml";
 
 // The query's options with the manager's name, which without fieldManager is the program's (User-Agent).
+// `options_of` as in invalid_option().
 Result<core::WriteOptions> write_options(const net::Request& request, const net::Query& query,
-                                         const Target& target, std::string_view subresource);
+                                         const Target& target, std::string_view options_of,
+                                         std::string_view subresource);
 // What a patch's query must and must not say; worded as upstream does.
 std::optional<net::Response> check_patch_query(const net::Query& query, bool apply);
 // The body of an apply. YAML, which JSON is, too; kubectl sends JSON under this type, which is read faster as

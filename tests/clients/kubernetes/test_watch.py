@@ -67,6 +67,6 @@ def test_tables_and_metadata(raw, maps):
     assert listed["kind"] == "Table" and [row["cells"][0] for row in listed["rows"]] == ["a", "b"]
     assert listed["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
     _, listed, _ = raw("GET", maps + "?includeObject=None", headers={"Accept": table})
-    assert "object" not in listed["rows"][0]
+    assert listed["rows"][0]["object"] is None
     _, listed, _ = raw("GET", maps, headers={"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"})
     assert listed["kind"] == "PartialObjectMetadataList" and "data" not in listed["items"][0]

@@ -7,6 +7,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "host", "content-length"}
+UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 STATE_OF_A_RUN = re.compile(r"(resourceVersion|hash|continue)=[^&]+|(?<=timeout=)[^&]+|(?<=timeoutSeconds=)[^&]+")
 
 
@@ -15,6 +16,12 @@ def connect(url, timeout=60):
     if parts.scheme == "https":  # only ever a server of ours on loopback, with a certificate it made itself
         return http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=ssl._create_unverified_context())
     return http.client.HTTPConnection(parts.netloc, timeout=timeout)
+
+
+def shown(path):
+    """A request's path and query, without what only this run knows; the parts of a field selector come in Go's random order."""
+    path = STATE_OF_A_RUN.sub(lambda m: m[1] + "=*" if m[1] else "*", UID.sub("UID", urllib.parse.unquote(path)))
+    return re.sub(r"(?<=fieldSelector=)[^&]+", lambda m: ",".join(sorted(m[0].split(","))), path)
 
 
 class RecordingProxy:
@@ -29,7 +36,7 @@ class RecordingProxy:
             disable_nagle_algorithm = True
 
             def pass_on(self):
-                entry = [f"{self.command} {STATE_OF_A_RUN.sub(lambda m: (m[1] or '') + '=*' if m[1] else '*', self.path)}", "?"]
+                entry = [f"{self.command} {shown(self.path)}", "?"]
                 with lock:
                     seen.append(entry)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in HOP_BY_HOP}

@@ -44,5 +44,6 @@ def steps(s):
     s.k("scale deployment/web --replicas=0")
     s.until(f"{s.apps}/deployments/web", lambda code, o: not o["status"].get("replicas"))
     s.call("GET", f"{s.apps}/deployments/web/scale", pick=lambda a: {**a, "metadata": sorted(a["metadata"])})
-    s.call("GET", f"{s.apps}/replicasets", pick=lambda a: sorted([[o["metadata"]["ownerReferences"][0]["kind"], o["spec"], o["status"]]
-                                                                   for o in a["items"]], key=str), words=HASHES + [(r"(pod-template-hash\": \")\w+", r"\1HASH")])
+    s.call("GET", f"{s.apps}/replicasets", words=HASHES, pick=lambda a: sorted((
+        [o["metadata"]["annotations"]["deployment.kubernetes.io/revision"], o["metadata"]["ownerReferences"][0]["kind"], o["spec"],
+         {k: v for k, v in o["status"].items() if k != "observedGeneration"}] for o in a["items"]), key=lambda row: row[0]))
