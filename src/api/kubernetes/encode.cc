@@ -4,6 +4,7 @@
 
 #include "api/kubernetes/status.h"
 #include "base/format.h"
+#include "core/managed/managers.h"
 #include "kinds/columns.h"
 
 namespace mk::api::kubernetes {
@@ -68,6 +69,15 @@ std::string Encoder::one(const store::Object& object) const {
                        {"columnDefinitions", columns()},
                        {"rows", Json::array({row(object)})}})
       .dump();
+}
+
+std::string Encoder::alone(const store::Object& object) const {
+  if (wanted_.shape == Shape::kTable || !core::managed::is_brief(object.body)) return one(object);
+  Json json = object.json();
+  core::managed::write_out(*target_.kind, json);
+  store::Object shown = object;
+  shown.body = json.dump();
+  return one(shown);
 }
 
 std::string Encoder::list(const Page& page) const {

@@ -20,6 +20,8 @@ class Encoder {
       : target_(std::move(target)), wanted_(std::move(wanted)), row_object_(row_object), clock_(clock) {}
 
   std::string one(const store::Object& object) const;
+  // As `one`, with metadata.managedFields written out, which lists and watches leave brief (core/managed).
+  std::string alone(const store::Object& object) const;
   struct Page {
     const std::vector<store::ObjectRef>& objects;
     store::Version version = 0;

@@ -64,7 +64,7 @@ net::Response Reads::get(const Target& target, const Place& place, const net::Re
   if (!encoder) return refuse(encoder.error());
   const store::ObjectRef object = objects_.get(place.key(target));
   if (!object) return refuse(no_such_object(target, place.name), about(*target.kind, place.name));
-  return write_body(encoder->one(*object), encoder->wanted());
+  return write_body(encoder->alone(*object), encoder->wanted());
 }
 
 void Reads::collection(const Target& target, std::optional<std::string> space, const net::Request& request,

@@ -13,6 +13,7 @@
 #include "base/format.h"
 #include "base/json_duplicates.h"
 #include "base/yaml.h"
+#include "core/managed/managers.h"
 #include "core/refusal.h"
 
 namespace mk::api::kubernetes {
@@ -177,7 +178,7 @@ net::Response answer(const core::Admitted<core::Written>& written, const Asked& 
     return refuse(fault_of_patch(written.error().error));
   if (!written && asked.body != Asked::Body::kObject) return refuse(written.error(), object);
   if (!written) return refuse_write(written.error(), object, asked.version);
-  net::Response response = write_body(asked.encoder.one(*written->object), asked.encoder.wanted(), status);
+  net::Response response = write_body(asked.encoder.alone(*written->object), asked.encoder.wanted(), status);
   add_warnings(response, written->warnings);
   return response;
 }
@@ -317,9 +318,10 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
   auto change_with = parse_with_duplicates(request.body, kBodyLimits, asked->options.duplicate_fields);
   if (!change_with) return std::unexpected(refuse(change_with.error(), object_about));
   auto change =
-      [target, place, type = std::move(type), message,
+      [target, place, type = std::move(type), message, of_managers = request.body.contains("managedFields"),
        patch = std::make_shared<const Json>(std::move(*change_with))](Json object) -> core::Admitted<Json> {
     object["apiVersion"] = target.api_version();
+    if (of_managers) core::managed::write_out(*target.kind, object);
     const Json uid = std::as_const(object).at({"metadata", "uid"});
     auto patched = apply_patch(std::move(object), type, *patch, message);
     if (!patched) return std::unexpected(core::Refusal{patched.error(), {}});

@@ -238,8 +238,9 @@ struct Play {
   }
   // {"A kubectl": fields, "U edit": fields}
   Json owners() const {
-    Json out = Json::object();
-    for (const Json& entry : object.at({"metadata", "managedFields"}).items())
+    Json out = Json::object(), shown = object;
+    write_out(kind, shown);
+    for (const Json& entry : shown.at({"metadata", "managedFields"}).items())
       out[std::string(entry["operation"].text().substr(0, 1)) + " " + std::string(entry["manager"].text())] =
           entry["fieldsV1"];
     return out;
@@ -340,8 +341,14 @@ TEST_CASE("managed: writes are recorded from the creation on, or not at all") {
   Play play;
   play.update("creator", "{map: {x: '1'}}");
   CHECK(play.owners() == json(R"({"U creator":{"f:map":{".":{},"f:x":{}}}})"));
-  play.update("", "{map: {x: '2', y: '1'}}", play.object.at({"metadata", "managedFields"}));
-  CHECK(play.owners() == json(R"({"U creator":{"f:map":{}}})"));  // nobody has x and y
+  play.update("edit", "{map: {x: '2', y: '1'}, scalar: 1}", play.object.at({"metadata", "managedFields"}));
+  CHECK(play.owners() ==
+        json(R"({"U creator":{"f:map":{}},"U edit":{"f:map":{"f:x":{},"f:y":{}},"f:scalar":{}}})"));
+  play.update("creator", "{map: {x: '3', y: '1'}, scalar: 1}", play.object.at({"metadata", "managedFields"}));
+  CHECK(play.owners() ==
+        json(R"({"U creator":{"f:map":{".":{},"f:x":{}}},"U edit":{"f:map":{"f:y":{}},"f:scalar":{}}})"));
+  play.update("edit", "{scalar: 1}", play.object.at({"metadata", "managedFields"}));
+  CHECK(play.owners() == json(R"({"U edit":{"f:scalar":{}}})"));
 
   Play silent;
   silent.update("", "{map: {x: '1'}}");
@@ -375,7 +382,7 @@ TEST_CASE("managed: the oldest of many updaters are joined") {
                 play.object.at({"metadata", "managedFields"}));
   }
   const Json owners = play.owners();
-  CHECK(owners.size() == 10);
+  CHECK(owners.size() == 11);  // who made it is not counted
   CHECK(owners["U ancient-changes"]["f:map"].contains("f:k3"));
   CHECK(owners["U w30"] == json(R"({"f:map":{"f:k30":{}}})"));
 }
@@ -387,4 +394,32 @@ TEST_CASE("managed: an apply that changes nothing changes no time") {
   REQUIRE(again);
   CHECK(again->managed_fields != play.object.at({"metadata", "managedFields"}));
   CHECK(same_but_for_time(again->managed_fields, play.object.at({"metadata", "managedFields"})));
+}
+
+TEST_CASE("managed: whoever makes an object has what nobody else has, in few bytes") {
+  Play play;
+  play.update("creator", "{map: {x: '1'}, items: [{name: n, value: v}]}");
+  const Json brief = play.object.at({"metadata", "managedFields"});
+  CHECK(brief.size() == 1);
+  CHECK_FALSE(brief[0].contains("fieldsV1"));
+  CHECK(is_brief(play.object.dump()));
+  Json shown = play.object;
+  write_out(play.kind, shown);
+  CHECK_FALSE(is_brief(shown.dump()));
+  CHECK(shown["metadata"]["managedFields"][0]["fieldsV1"].contains("f:items"));
+  // What a client was shown and sends back says nothing new; a write that changes nothing changes no time.
+  const Json& as_shown = shown["metadata"]["managedFields"];
+  CHECK(after_write(play.kind, play.object, play.object, as_shown, play.author("creator")) == brief);
+  CHECK(after_write(play.kind, play.object, play.object, as_shown, play.author("other")) == brief);
+  Json next = play.object;
+  next["scalar"] = 1;
+  CHECK(
+      same_but_for_time(after_write(play.kind, play.object, next, as_shown, play.author("creator")), brief));
+  // An apply wants to know each field.
+  CHECK(play.apply("a", "{map: {x: '2'}}") ==
+        R"(Apply failed with 1 conflict: conflict with "creator" using tests.modelkit.dev/v1: .map.x)");
+  CHECK(play.apply("a", "{map: {x: '1'}}").empty());
+  CHECK_FALSE(is_brief(play.object.dump()));
+  CHECK(play.owners()["U creator"]["f:map"] == json(R"({".":{},"f:x":{}})"));  // shared
+  CHECK(play.owners()["A a"] == json(R"({"f:map":{"f:x":{}}})"));
 }

@@ -109,10 +109,13 @@ Result<Managers> Managers::parse(const Json& list) {
     if (operation != "Apply" && operation != "Update")
       return invalid(fmt::format("\"{}\" is no operation of managedFields", operation));
     if (item["fieldsType"].text("FieldsV1") != "FieldsV1") return invalid("fieldsType is not FieldsV1");
-    MK_TRY(Fields fields, Fields::parse(item.contains("fieldsV1") ? item["fieldsV1"] : Json::object()));
+    const Json* given = item.find("fieldsV1");
+    MK_TRY(Fields fields, Fields::parse(given ? *given : Json::object()));
+    const bool rest = !given && operation == "Update" &&
+                      std::ranges::none_of(out.entries_, [](const Entry& entry) { return entry.rest; });
     out.entries_.push_back({std::string(item["manager"].text()), std::string(item["apiVersion"].text()),
                             std::string(item["subresource"].text()), std::string(item["time"].text()),
-                            operation == "Apply", std::move(fields)});
+                            operation == "Apply", rest, std::move(fields)});
   }
   return out;
 }
@@ -130,8 +133,8 @@ Json Managers::json() const {
                               {"operation", entry->applied ? "Apply" : "Update"},
                               {"apiVersion", entry->api_version},
                               {"time", entry->time},
-                              {"fieldsType", "FieldsV1"},
-                              {"fieldsV1", entry->fields.json()}});
+                              {"fieldsType", "FieldsV1"}});
+    if (!entry->rest) item["fieldsV1"] = entry->fields.json();
     if (!entry->subresource.empty()) item["subresource"] = entry->subresource;
     out.push_back(std::move(item));
   }
@@ -149,11 +152,23 @@ Entry* Managers::find(const Author& author, bool applied) {
 
 Entry& Managers::add(const Author& author, bool applied) {
   return entries_.emplace_back(std::string(author.name), std::string(author.api_version),
-                               std::string(author.subresource), author.now.rfc3339(), applied, Fields());
+                               std::string(author.subresource), author.now.rfc3339(), applied, false,
+                               Fields());
 }
 
 void Managers::forget_empty() {
-  std::erase_if(entries_, [](const Entry& entry) { return entry.fields.empty(); });
+  std::erase_if(entries_, [](const Entry& entry) { return !entry.rest && entry.fields.empty(); });
+}
+
+void Managers::resolve(const kinds::Kind& kind, const Json& object) {
+  const auto rest = std::ranges::find_if(entries_, &Entry::rest);
+  if (rest == entries_.end()) return;
+  rest->rest = false;
+  rest->fields = compare(kind.schema, Json(), object).added;
+  strip(rest->fields, kind, "");
+  for (const Entry& entry : entries_)
+    if (&entry != &*rest) rest->fields.subtract(entry.fields);
+  forget_empty();
 }
 
 void Managers::record(Changes changes, const Author& author) {
@@ -167,7 +182,7 @@ void Managers::record(Changes changes, const Author& author) {
   if (!author.name.empty() && !taken.empty()) {
     Entry* own = find(author, false);
     if (!own) own = &add(author, false);
-    own->fields.unite(taken);
+    if (!own->rest) own->fields.unite(taken);
     own->time = author.now.rfc3339();
   }
   forget_empty();
@@ -178,7 +193,7 @@ void Managers::record(Changes changes, const Author& author) {
 void Managers::join_oldest() {
   std::vector<size_t> updates;
   for (size_t i = 0; i < entries_.size(); ++i)
-    if (!entries_[i].applied) updates.push_back(i);
+    if (!entries_[i].applied && !entries_[i].rest) updates.push_back(i);
   if (updates.size() <= limits::kUpdateManagersMax) return;
   std::ranges::sort(updates,
                     [&](size_t a, size_t b) { return order_of(entries_[a]) < order_of(entries_[b]); });
@@ -197,39 +212,103 @@ void Managers::join_oldest() {
   for (auto& [version, entry] : ancient) entries_.push_back(std::move(entry));
 }
 
+namespace {
+
+// What a write to the object or its status changes of what can be managed.
+Changes changes_of(const kinds::Kind& kind, const Json& old, const Json& next, const Author& author) {
+  Changes changes;
+  if (author.subresource != "status") {
+    changes = compare(kind.schema, old, next);
+  } else {
+    Changes below =
+        compare(kinds::resolve(kind.schema["properties"]["status"]), old["status"], next["status"]);
+    const auto hang = [](Fields& whole, Fields& part) {
+      if (!part.empty()) whole.below["f:status"] = std::move(part);
+    };
+    hang(changes.added, below.added);
+    hang(changes.modified, below.modified);
+    hang(changes.removed, below.removed);
+  }
+  strip(changes, kind, author.subresource);
+  return changes;
+}
+
+// Is anything different that somebody could manage?
+bool is_changed(const Json& old, const Json& next) {
+  const auto same = [](const Json& a, const Json& b, auto&& counts) {
+    auto one = a.members() | std::views::filter(counts), other = b.members() | std::views::filter(counts);
+    return std::ranges::equal(one, other);
+  };
+  const auto is_own = [](const auto& member) {
+    return std::ranges::find(kNobodys, member.first) == std::end(kNobodys);
+  };
+  return !same(old, next, [](const auto& member) {
+    return member.first != "metadata" && member.first != "status";
+  }) || !same(old["metadata"], next["metadata"], is_own);
+}
+
+// A client that read the object may send what it was shown.
+bool says_the_same(const kinds::Kind& kind, const Json& old, const Json& sent) {
+  const Json& there = old.at({"metadata", "managedFields"});
+  if (sent == there) return true;
+  auto managers = Managers::parse(there);
+  if (!managers || std::ranges::none_of(managers->entries(), &Entry::rest)) return false;
+  managers->resolve(kind, old);
+  return managers->json() == sent;
+}
+
+}  // namespace
+
+bool is_brief(std::string_view body) {
+  // Members are sorted, so fieldsV1 would stand between the two.
+  return body.find(R"("fieldsType":"FieldsV1","manager":)") != std::string_view::npos;
+}
+
+void write_out(const kinds::Kind& kind, Json& object) {
+  auto managers = Managers::parse(std::as_const(object).at({"metadata", "managedFields"}));
+  if (!managers) return;
+  managers->resolve(kind, object);
+  Json list = managers->json();
+  if (list.is_null())
+    object["metadata"].erase("managedFields");
+  else
+    object["metadata"]["managedFields"] = std::move(list);
+}
+
 Json after_write(const kinds::Kind& kind, const Json& old, const Json& next, const Json& sent,
                  const Author& author) {
   const Json& there = old.at({"metadata", "managedFields"});
+  const bool status = author.subresource == "status";
   const bool reset = sent.size() == 1 && sent[0].empty() && author.subresource.empty();
   if (reset) return {};
-  const bool status = author.subresource == "status";
+  if (old.is_null() && sent.empty()) {
+    if (author.name.empty() || is_unrecorded(kind)) return {};
+    Managers managers;
+    managers.add(author, false).rest = true;
+    return managers.json();
+  }
   // What nobody applied and nobody recorded stays unrecorded: objects that only controllers touch cost
   // nothing.
   if (!old.is_null() && there.empty() && (sent.empty() || status)) return {};
-  if (old.is_null() && (author.name.empty() || is_unrecorded(kind)) && sent.empty()) return {};
-  if (status && author.name.empty() &&
-      std::ranges::none_of(there.items(), [](const Json& e) { return e["fieldsV1"].contains("f:status"); }))
-    return there;
-  const bool use_sent = !sent.empty() && author.subresource.empty() && sent != there;
+  const bool use_sent = !sent.empty() && author.subresource.empty() && !says_the_same(kind, old, sent);
   auto managers = Managers::parse(use_sent ? sent : there);
   if (use_sent && (!managers || managers->empty())) managers = Managers::parse(there);
   if (!managers) managers.emplace();
 
-  Changes changes;
-  if (status) {
-    const Json& known = kinds::resolve(kind.schema["properties"]["status"]);
-    Changes below = compare(known, old["status"], next["status"]);
-    if (!below.added.empty()) changes.added.below["f:status"] = std::move(below.added);
-    if (!below.modified.empty()) changes.modified.below["f:status"] = std::move(below.modified);
-    if (!below.removed.empty()) changes.removed.below["f:status"] = std::move(below.removed);
-  } else {
-    changes = compare(kind.schema, old, next);
+  // The common case: whoever made it changes it again, and nobody else did.
+  if (!use_sent && !status && managers->entries().size() == 1) {
+    Entry& only = managers->entries().front();
+    if (only.rest && managers->find(author, false) == &only) {
+      if (!is_changed(old, next)) return there;
+      only.time = author.now.rfc3339();
+      return managers->json();
+    }
   }
-  strip(changes, kind, author.subresource);
+  Changes changes = changes_of(kind, old, next, author);
   if (!use_sent && changes.added.empty() && changes.modified.empty() && changes.removed.empty()) return there;
   managers->record(std::move(changes), author);
   Json list = managers->json();
-  return same_but_for_time(list, there) ? there : list;
+  return same_but_for_time(list, there) && !is_changed(old, next) ? there : list;
 }
 
 Result<Applied> apply(const kinds::Kind& kind, const Json& live, const Json& config, const Author& author,
@@ -238,6 +317,7 @@ Result<Applied> apply(const kinds::Kind& kind, const Json& live, const Json& con
   auto managers = Managers::parse(live.at({"metadata", "managedFields"}));
   if (!managers) managers.emplace();
   const Json before = without_managed_fields(live);
+  managers->resolve(kind, before);
   if (!live.is_null() && managers->empty()) {
     Changes all = compare(kind.schema, Json(), before);
     strip(all.added, kind, "");

@@ -22,6 +22,10 @@ struct Author {
 struct Entry {
   std::string name, api_version, subresource, time;
   bool applied = false;  // by apply; else by create, update or patch
+  // Manages whatever the object has and no other entry names. Whoever makes an object begins so: nothing is
+  // written about each field until somebody applies the object, which keeps plain objects small and their
+  // writes quick.
+  bool rest = false;
   Fields fields;
 };
 
@@ -40,6 +44,8 @@ class Managers {
   std::vector<Entry>& entries() { return entries_; }
   const std::vector<Entry>& entries() const { return entries_; }
   void forget_empty();
+  // Writes out what the entry of the rest manages of `object`.
+  void resolve(const kinds::Kind& kind, const Json& object);
 
  private:
   void join_oldest();
@@ -51,6 +57,11 @@ class Managers {
 // object has none.
 Json after_write(const kinds::Kind& kind, const Json& old, const Json& next, const Json& sent,
                  const Author& author);
+
+// Does a stored object have an entry of the rest, which clients must not see so? `body` is its JSON.
+bool is_brief(std::string_view body);
+// Writes managedFields out as clients know it.
+void write_out(const kinds::Kind& kind, Json& object);
 
 // One field that somebody else manages with another value.
 struct Conflict {
