@@ -158,7 +158,8 @@ spec:
   REQUIRE(mounts);
   CHECK((*mounts)[0].target == "/etc/c");
   CHECK((*mounts)[0].read_only);
-  CHECK((*mounts)[1].source == folder.path + "/volumes/tmp/deep");
+  CHECK((*mounts)[1].source == folder.path + "/volumes/tmp");
+  CHECK((*mounts)[1].beneath == "deep");
   CHECK_FALSE((*mounts)[1].read_only);
   const struct {
     const char *volume, *message;

@@ -18,9 +18,9 @@ Failure cannot(std::string message) {
   return fail(Code::kFailedPrecondition, "CreateContainerConfigError", std::move(message));
 }
 
-// A path inside a volume: relative, without "..".
+// A path inside a volume: relative, without "..". (A tab would end it in the shim's spec.)
 bool is_inside(std::string_view path) {
-  if (path.empty() || path[0] == '/') return false;
+  if (path.empty() || path[0] == '/' || path.find('\t') != path.npos) return false;
   for (const auto& part : std::filesystem::path(path))
     if (part == "..") return false;
   return true;
@@ -191,16 +191,14 @@ Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& co
     if (found == volumes.end())
       return cannot(fmt::format("container {} mounts volume \"{}\", which the Pod does not have",
                                 container.name, mount["name"].text()));
-    std::string source = found->second.folder;
-    if (const std::string_view sub = mount["subPath"].text(); !sub.empty()) {
-      if (!is_inside(sub)) return cannot(fmt::format("subPath \"{}\" must be relative, without ..", sub));
-      source += fmt::format("/{}", sub);
-      if (!os::exists(source) && !found->second.read_only) MK_OK(os::make_folder(source, 0777));
-    }
+    const std::string sub(mount["subPath"].text());
+    if (!sub.empty() && !is_inside(sub))
+      return cannot(fmt::format("subPath \"{}\" must be relative, without ..", sub));
     const std::string target(mount["mountPath"].text());
-    if (target.empty() || target[0] != '/' || target.find_first_not_of('/') == target.npos)
+    if (target.empty() || target[0] != '/' || target.find_first_not_of('/') == target.npos ||
+        target.find('\t') != target.npos)
       return cannot(fmt::format("mountPath \"{}\" is not an absolute path beneath /", target));
-    mounts.push_back({std::move(source), target, found->second.read_only || mount["readOnly"].boolean()});
+    mounts.push_back({found->second.folder, target, found->second.read_only || mount["readOnly"].boolean(), sub});
   }
   return mounts;
 }

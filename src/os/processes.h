@@ -20,6 +20,9 @@ struct ProcessSpec {
   struct Mount {
     std::string source, target;
     bool read_only = true;
+    // A part of the source instead, made when missing and not read_only. What lies in the source may be another's: links
+    // that lead out of it are refused when the process starts.
+    std::string beneath;
   };
   struct Limit {
     std::string name;  // "nofile", "nproc", "core", "as", "data", "fsize", "cpu"

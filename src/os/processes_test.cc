@@ -419,6 +419,38 @@ TEST_CASE("processes: volumes lie where asked, private folders are hidden, the m
   CHECK_FALSE(os::exists("/mk-test-data"));
 }
 
+TEST_CASE("processes: a part of a volume is made when missing, and no link leads out of the volume") {
+  Runs runs;
+  const std::string volume = runs.root + "/volume", secret = runs.root + "/secret";
+  REQUIRE(os::make_folder(volume, 0777));
+  REQUIRE(os::make_folder(secret, 0755));
+  REQUIRE(os::write_file(secret + "/key", "hush", 0644));
+  REQUIRE(symlink(secret.c_str(), (volume + "/out").c_str()) == 0);
+  REQUIRE(symlink("../secret", (volume + "/up").c_str()) == 0);
+  REQUIRE(symlink("a/b", (volume + "/in").c_str()) == 0);
+  const struct {
+    const char *beneath, *message;
+  } cases[] = {{"a/b", ""},
+               {"in", ""},
+               {"out", "cannot open a volume: Invalid cross-device link"},
+               {"up", "cannot open a volume: Invalid cross-device link"},
+               {"out/new", "cannot open a volume: Invalid cross-device link"}};
+  for (const auto& [beneath, message] : cases) {
+    CAPTURE(beneath);
+    const std::string run = runs.folder();
+    ProcessSpec spec = runs.shell("echo x > /mk-part/file && stat -c %a /mk-part");
+    spec.mounts = {{volume, "/mk-part", false, beneath}};
+    auto started = runs.processes->start(run, spec);
+    REQUIRE(started);
+    CHECK(started->message == message);
+    CHECK(runs.processes->spec_of(run)->mounts[0].beneath == beneath);
+    if (message[0] == 0) CHECK(runs.wait(run).exit_code == 0);
+    if (message[0] == 0) CHECK(runs.log(run).find("stdout F 777\n") != std::string::npos);
+  }
+  CHECK(os::exists(volume + "/a/b/file"));
+  CHECK_FALSE(os::exists(secret + "/new"));
+}
+
 TEST_CASE(
     "processes: a run under its own uid reads nothing of the owner's; without it the same attack works" *
     doctest::skip(getuid() != 0)) {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstring>
@@ -78,8 +79,8 @@ Result<std::string> spec_text(const ProcessSpec& spec) {
   if (spec.open_exec) text += "open_exec 1\n";
   for (const std::string& folder : spec.hidden) text += fmt::format("hide {}\n", escape(folder));
   for (const auto& mount : spec.mounts)
-    text += fmt::format("{} {}\t{}\n", mount.read_only ? "mount_ro" : "mount_rw", escape(mount.source),
-                        escape(mount.target));
+    text += fmt::format("{} {}\t{}{}{}\n", mount.read_only ? "mount_ro" : "mount_rw", escape(mount.source),
+                        escape(mount.target), mount.beneath.empty() ? "" : "\t", escape(mount.beneath));
   for (const auto& limit : spec.limits)
     text += fmt::format("rlimit {} {} {}\n", limit.name, limit.soft, limit.hard);
   if (text.size() > shim::kSpecBytesMax)
@@ -128,9 +129,11 @@ ProcessSpec parse_spec(std::string_view text) {
     if (key == "own_pids") spec.own_pids = value == "1";
     if (key == "open_exec") spec.open_exec = value == "1";
     const size_t tab = value.find('\t');
-    if (key.starts_with("mount_") && tab != std::string_view::npos)
-      spec.mounts.push_back(
-          {unescape(value.substr(0, tab)), unescape(value.substr(tab + 1)), key == "mount_ro"});
+    if (key.starts_with("mount_") && tab != std::string_view::npos) {
+      const size_t second_tab = std::min(value.find('\t', tab + 1), value.size());
+      spec.mounts.push_back({unescape(value.substr(0, tab)), unescape(value.substr(tab + 1, second_tab - tab - 1)),
+                             key == "mount_ro", unescape(value.substr(std::min(second_tab + 1, value.size())))});
+    }
     const size_t first = value.find(' '), second = value.find(' ', first + 1);
     if (key == "rlimit" && second != std::string_view::npos)
       spec.limits.push_back({std::string(value.substr(0, first)),

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -127,9 +128,54 @@ bool make_target(const char* path, bool folder) {
   return true;
 }
 
-// A detached copy of the mount at `path`. Taken before the root changes: later its own mount is gone.
-int clone_mount(const char* path, bool read_only) {
-  const long fd = syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+// The file or folder `path` in the folder open as `top`, wherever links lead that do not leave it; else -1.
+int open_in(int top, const char* path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(syscall(SYS_openat2, top, path, &how, sizeof how));
+}
+
+// What a mount shows: its source, or a part of it, which is made when it may be and is missing.
+int open_source(const Mount& mount) {
+  const int top = open(mount.source, O_PATH | O_CLOEXEC);
+  if (top < 0 || mount.beneath == nullptr) return top;
+  Path path;
+  int found = -1;
+  for (const char* rest = mount.beneath; *rest != 0;) {
+    const int parent = found < 0 ? top : found;
+    const size_t size = std::strcspn(rest, "/");
+    Path name;
+    name.add(rest, size);
+    path.add(path.size() == 0 ? "" : "/").add(rest, size);
+    rest += size + std::strspn(rest + size, "/");
+    int next = open_in(top, path.c_str());
+    if (next < 0 && errno == ENOENT && !mount.read_only) {
+      const mode_t before = umask(0);
+      const bool made = mkdirat(parent, name.c_str(), 0777) == 0 || errno == EEXIST;
+      umask(before);
+      if (made) next = open_in(top, path.c_str());
+    }
+    const int error = errno;
+    if (found >= 0) close(found);
+    errno = error;
+    found = next;
+    if (found < 0) break;
+  }
+  const int error = errno;
+  close(top);
+  errno = error;
+  return found;
+}
+
+// A detached copy of the mount at the source. Taken before the root changes: later its own mount is gone.
+int clone_mount(const Mount& mount) {
+  const bool read_only = mount.read_only;
+  const int source = open_source(mount);
+  if (source < 0) return -1;
+  const long fd =
+      syscall(SYS_open_tree, source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  close(source);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0u);
   if (fd >= 0 &&
@@ -172,7 +218,7 @@ const char* enter_rootfs(const Spec& spec) {
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "make its mounts private";
   int sources[kMountsMax];
   for (size_t i = 0; i < spec.mount_count; ++i) {
-    sources[i] = clone_mount(spec.mounts[i].source, spec.mounts[i].read_only);
+    sources[i] = clone_mount(spec.mounts[i]);
     if (sources[i] < 0) return "open a volume";
   }
   if (spec.mount_count + spec.hidden_count > 0 && !change_root()) return "change its root";

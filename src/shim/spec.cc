@@ -57,9 +57,11 @@ const char* add_limit(Spec& spec, char* value) {
 const char* add_mount(Spec& spec, char* value, bool read_only) {
   char* target = split(value, '\t');
   if (target == nullptr || spec.mount_count == kMountsMax) return "a bad mount line";
+  char* beneath = split(target, '\t');
   unescape(value);
   unescape(target);
-  spec.mounts[spec.mount_count++] = {value, target, read_only};
+  if (beneath != nullptr) unescape(beneath);
+  spec.mounts[spec.mount_count++] = {value, target, read_only, beneath};
   return nullptr;
 }
 

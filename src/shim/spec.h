@@ -17,6 +17,7 @@ struct Mount {
   const char* source = nullptr;
   const char* target = nullptr;
   bool read_only = true;
+  const char* beneath = nullptr;  // a path in the source
 };
 
 struct Limit {
