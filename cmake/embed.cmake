@@ -1,4 +1,4 @@
-# Files that the binary carries. mk_embed(NAME FILE) makes `extern const std::string_view NAME;` in namespace
+# Files that the binary carries, in the library TARGET (modelkit_core unless named). mk_embed(NAME FILE [TARGET]) makes `extern const std::string_view NAME;` in namespace
 # mk::embedded, declared in "embedded/NAME.h". The bytes go in by .incbin: no compile time for large files.
 set(MK_EMBED_DIR ${CMAKE_BINARY_DIR}/generated/embedded)
 file(MAKE_DIRECTORY ${MK_EMBED_DIR})
@@ -30,5 +30,9 @@ mk_embedded_${name}_end:
 ")
   configure_file(${MK_EMBED_DIR}/${name}.S.tmp ${MK_EMBED_DIR}/${name}.S COPYONLY)
   set_source_files_properties(${MK_EMBED_DIR}/${name}.S PROPERTIES OBJECT_DEPENDS ${file})
-  target_sources(modelkit_core PRIVATE ${MK_EMBED_DIR}/${name}.S)
+  set(target modelkit_core)
+  if(ARGC GREATER 2)
+    set(target ${ARGV2})
+  endif()
+  target_sources(${target} PRIVATE ${MK_EMBED_DIR}/${name}.S)
 endfunction()

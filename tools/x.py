@@ -131,8 +131,26 @@ def build(preset="release", *targets):
     run("cmake", "--build", "--preset", preset, *(("--target", *targets) if targets else ()))
 
 
+# A finding ends the program with this; the tests look at exit codes of their own programs, which stay far from it.
+SANITIZERS = {
+    "asan": {"ASAN_OPTIONS": "exitcode=99:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+             "UBSAN_OPTIONS": "print_stacktrace=1"},
+    "tsan": {"TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1"},
+}
+
+
+def sanitized(preset, program):
+    say(f"building ({preset}: {program})")
+    build(preset, program)
+    say(f"unit tests under {preset}")
+    run(ROOT / "build" / preset / program, env=dict(os.environ, **SANITIZERS[preset]))
+
+
 def test(arguments):
+    """--deep: all unit tests under both sanitizers, not only those of the ground (base to core) under the first."""
     started = time.time()
+    deep = "--deep" in arguments
+    arguments = [a for a in arguments if a != "--deep"]
     setup()
     say("checking the rules of the house (tools/tidy.py)")
     run(sys.executable, "tools/tidy.py")
@@ -140,6 +158,11 @@ def test(arguments):
     build("dev")
     say("unit tests")
     run(ROOT / "build/dev/modelkit_tests")
+    if deep:
+        sanitized("asan", "modelkit_tests")
+        sanitized("tsan", "modelkit_tests")
+    else:
+        sanitized("asan", "modelkit_ground_tests")
     say("types of the console (tsc)")
     run(ROOT / "web/node_modules/.bin/tsc", "--noEmit", cwd=ROOT / "web")
     code = 0
@@ -210,7 +233,7 @@ VERBS = {
     "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",
               lambda a: (setup(), build(*(a or ["release"])))),
     "quickstart": ("set up, build, and walk the main job: track, register, deploy, predict, canary", lambda a: quickstart()),
-    "test": ("set up, build and run all tests.  ./x test [pytest arguments]", test),
+    "test": ("set up, build and run all tests.  ./x test [--deep] [pytest arguments]", test),
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
     "conformance": ("compare the Kubernetes API with a real control plane.  ./x conformance build|record|diff|open|live [GROUP]", conformance),
     "fmt": ("format the C++ sources", lambda a: fmt()),
