@@ -206,3 +206,34 @@ def test_the_gateway_splits_on_while_the_control_plane_is_dead(make_server):
     one, two = (load.revisions[f"half-predictor-0000{n}"] for n in (1, 2))
     assert abs(one - two) <= 2, load.revisions
     server.start()
+
+
+def test_every_place_a_model_may_come_from(make_server, tmp_path):
+    """models:/ by version and by alias, runs:/, and file:/// beneath a folder that was named at the start; nothing else."""
+    import mlflow
+    import onnx
+
+    from serving_parts import Kubectl, register_times, times
+    folder = tmp_path / "models"
+    (folder / "three").mkdir(parents=True)
+    for parent in (tmp_path, folder, folder / "three"):
+        parent.chmod(0o755)  # the Pod is somebody else
+    onnx.save(times(3), folder / "three/model.onnx")
+    (folder / "way-out").symlink_to("/etc")
+    server = make_server("places", ["--model-files", str(folder)])
+    register_times(server)
+    client = mlflow.MlflowClient(server.url)
+    client.set_registered_model_alias("times", "champion", 2)
+    run = client.get_model_version("times", 1).run_id
+    kubectl = Kubectl(server)
+    for name, uri, factor in (("by-version", "models:/times/1", 1), ("by-alias", "models:/times@champion", 2), ("by-run", f"runs:/{run}/m", 1),
+                              ("by-file", f"file://{folder}/three", 3)):
+        apply(kubectl, name, uri)
+        wait_ready(kubectl, name)
+        assert ask(get(kubectl, name)["status"]["url"], name, 5.0) == 5.0 * factor, name
+    for i, uri in enumerate((f"file://{folder}/way-out", f"file://{folder}/../outside", "file:///etc", f"file://{folder}/nothing", "models:/$(id)/1", "models:/times/1;id",
+                             f"runs:/{run}/../../x", "runs:/nobody/m", "https://example.com/m", "gs://b/m")):
+        apply(kubectl, f"no-{i}", uri)
+        service = until(lambda: (s := get(kubectl, f"no-{i}"))["status"].get("modelStatus", {}).get("lastFailureInfo") and s)
+        assert uri.split("/")[-1].split(";")[0] in service["status"]["modelStatus"]["lastFailureInfo"]["message"] or uri in str(service["status"]), (uri, service["status"])
+        assert "url" not in service["status"]
