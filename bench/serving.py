@@ -27,7 +27,8 @@ VENV = ROOT / ".venv/bin/python"
 CACHE = ROOT / ".cache"
 PEERS = ROOT / "bench/serving_peers"
 PACKAGES = {"kserve": ["kserve==0.21.0", "onnxruntime==1.31.1", "numpy"],
-            "mlserver": ["mlserver==1.7.1", "onnxruntime==1.31.1", "numpy"]}
+            # A newer uvloop ends its parallel workers at the start.
+            "mlserver": ["mlserver==1.7.1", "uvloop==0.21.0", "onnxruntime==1.31.1", "numpy"]}
 BODIES = 32
 
 # Arguments: the file and, if wanted, a number that becomes an 11th output, by which versions are told apart.
@@ -170,6 +171,11 @@ def start_ours(binary, model, folder):
     return Server("modelkit", [binary, "model-server", "--folder", model, "--name", "mlp", "--port", port], port)
 
 
+def start_ours_threads(binary, model, folder):
+    port = free_port()
+    return Server("modelkit --threads 2", [binary, "model-server", "--folder", model, "--name", "mlp", "--port", port, "--threads", 2], port)
+
+
 class Gateway(Server):
     """Our model server behind our gateway; both count."""
 
@@ -235,7 +241,7 @@ def mlserver(workers, threads, batch=0):
 
 # By name for --servers. Workers: of KServe, processes that serve; of MLServer, processes that compute beside the one that
 # serves, 0 = in that one. Threads: of one run of ONNX Runtime; 0 = its default, all processors.
-SERVERS = {"ours": start_ours, "gateway": Gateway, "kserve1": kserve(1, 1), "kserve2": kserve(2, 1), "kserve1t": kserve(1, 0),
+SERVERS = {"ours": start_ours, "ours2": start_ours_threads, "gateway": Gateway, "kserve1": kserve(1, 1), "kserve2": kserve(2, 1), "kserve1t": kserve(1, 0),
            "mlserver0": mlserver(0, 1), "mlserver1": mlserver(1, 1), "mlserver2": mlserver(2, 1), "mlserver0b": mlserver(0, 1, 32),
            "mlserver0t": mlserver(0, 0)}
 

@@ -157,7 +157,8 @@ class Embedded final : public ControlPlane {
     environments_ = node::make_environments({.environments = layout_.environments,
                                              .trial = dataplane::python::try_model,
                                              .executor = build_threads_.get()});
-    host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data, layout_.engines}));
+    host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data, layout_.engines,
+                                       [this](const std::string& service) { return serving_routes_->behind(service); }}));
     environments_->on_change([this] { wake_services(); });
     registry_->resolver.on_change([this] { wake_services(); });
     return {};

@@ -1,6 +1,7 @@
 #include "dataplane/config/routing.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <set>
 
@@ -11,6 +12,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "dataplane/config/limits.h"
+#include "os/files.h"
 
 namespace mk::routing {
 
@@ -179,6 +181,17 @@ Result<Snapshot> load(const std::string& folder) {
   ::close(fd);
   if (count < 0) return file_failure("read", path);
   return from_json(text);
+}
+
+Result<void> acknowledge(const std::string& folder, uint64_t generation) {
+  return os::write_file(fmt::format("{}/{}", folder, kTakenFileName), fmt::format("{}\n", generation), 0600, false);
+}
+
+uint64_t acknowledged(const std::string& folder) {
+  const auto text = os::read_file(fmt::format("{}/{}", folder, kTakenFileName), kTakenBytesMax);
+  uint64_t generation = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), generation);
+  return generation;
 }
 
 }  // namespace mk::routing

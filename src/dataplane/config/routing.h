@@ -13,6 +13,7 @@ namespace mk::routing {
 
 constexpr int kSchemaVersion = 1;
 constexpr std::string_view kFileName = "routes.json";  // in DIR/gateway
+constexpr std::string_view kTakenFileName = "taken";     // beside it: see acknowledge()
 
 struct Endpoint {
   std::string address;  // of one ready model server: an IP address
@@ -61,5 +62,9 @@ Result<void> publish(const std::string& folder, const Snapshot& snapshot);
 
 // kNotFound when nothing was published yet.
 Result<Snapshot> load(const std::string& folder);
+
+// What the gateway answers: from now on it routes by this generation. Not durable: it says so again when it starts.
+Result<void> acknowledge(const std::string& folder, uint64_t generation);
+uint64_t acknowledged(const std::string& folder);  // 0 when it never did
 
 }  // namespace mk::routing

@@ -190,6 +190,11 @@ int run_gateway(const GatewayOptions& options) {
   log::info("gateway listening", {{"address", options.address},
                                   {"port", int{(*gateway)->port()}},
                                   {"generation", (*gateway)->generation()}});
+  const auto tell = [&] {
+    if (const auto told = routing::acknowledge(options.folder, (*gateway)->generation()); !told)
+      log::error("the gateway cannot tell which routes it follows", {{"error", told.error().message}});
+  };
+  tell();
   pollfd waits[] = {{signal_fd, POLLIN, 0}, {watch.fd(), POLLIN, 0}};
   while (true) {
     if (::poll(waits, 2, -1) < 0 && errno != EINTR) return 1;
@@ -198,7 +203,9 @@ int run_gateway(const GatewayOptions& options) {
     if (const auto loaded = (*gateway)->reload(); !loaded) {
       log::error("a routing snapshot was not taken; the one before goes on",
                  {{"error", loaded.error().message}});
+      continue;
     }
+    tell();
   }
   log::info("gateway draining", {});
   (*gateway)->drain(kDrainDeadline);

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/format.h"
+#include "modules/serving/limits.h"
 #include "modules/serving/plan.h"
 #include "modules/serving/spec.h"
 #include "modules/serving/status.h"
@@ -80,15 +81,26 @@ class Reconcile {
       return r.predictor_hash == wanted->predictor_hash;
     });
     if (!exists && !wanted->stopped) prepare();
-    const Decision decision = plan(*wanted, seen_, world_.clock.now());
+    Decision decision = plan(*wanted, seen_, world_.clock.now());
     // Traffic leaves a revision before the revision is touched.
     MK_OK(publish(decision));
     for (const Action& action : decision.actions) MK_OK(act(*wanted, action));
+    // Ready means that requests arrive, not only that the gateway has been told.
+    if (const auto waits = decision.ready ? gateway_behind() : std::nullopt) {
+      if (*waits < kGatewayPatience) return core::Again::in(std::max(kGatewayPollFirst, Duration{waits->nanoseconds / 4}));
+      decision.ready = false;
+      decision.reason = "GatewayBehind";
+      decision.message = "the gateway does not follow the routes; see the log of modelkit up";
+      decision.again = kGatewayPatience;
+    }
     MK_OK(report(*wanted, decision));
     return decision.again ? core::Again::in(*decision.again) : core::Again::never();
   }
 
  private:
+  std::optional<Duration> gateway_behind() const {
+    return ports_.gateway_behind ? ports_.gateway_behind(fmt::format("{}/{}", space(), name())) : std::nullopt;
+  }
   const std::string& space() const { return object_.key.space; }
   const std::string& name() const { return object_.key.name; }
 

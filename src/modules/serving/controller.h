@@ -1,5 +1,9 @@
 // The controller of InferenceServices: reads what is, asks plan() what to do, does it, writes status and routes.
 #pragma once
+#include <functional>
+#include <optional>
+#include <string>
+
 #include "core/controller.h"
 #include "core/ports.h"
 #include "modules/serving/routes.h"
@@ -16,6 +20,8 @@ struct Ports {
   Routes& routes;
   std::string gateway_url;  // "http://127.0.0.1:7080", for status.url
   std::string engines = {}; // folder of native runtimes that model servers may read
+  // Routes::behind of the running gateway; null = whatever is published is followed.
+  std::function<std::optional<Duration>(const std::string& service)> gateway_behind = {};
 };
 
 core::Controller make_controller(Ports ports);

@@ -70,7 +70,8 @@ struct Fixture {
     char name[] = "/tmp/mk-serving-XXXXXX";
     folder = mkdtemp(name);
     routes = std::make_unique<Routes>(Routes::open(folder).value());
-    world.add(make_controller({models, environments, *routes, "http://127.0.0.1:7080"}));
+    world.add(make_controller({models, environments, *routes, "http://127.0.0.1:7080", {},
+                               [this](const std::string&) { return gateway_behind; }}));
     world.add(pods_of_deployments(broken));
   }
   ~Fixture() { (void)os::remove_all(folder); }
@@ -96,6 +97,7 @@ struct Fixture {
     return text;
   }
 
+  std::optional<Duration> gateway_behind;
   FakeModels models;
   FakeEnvironments environments;
   std::vector<std::string> broken;
@@ -200,4 +202,44 @@ TEST_CASE("serving: a change that cannot be served leaves the old revision servi
   f.world.run_for(10_s);
   CHECK(f.condition("Ready") == "True");
   CHECK(f.world.list("deployments.apps").size() == 1);
+}
+
+TEST_CASE("serving: a service is ready when the gateway follows its route, and says so when it does not") {
+  Fixture f;
+  f.gateway_behind = 5_ms;
+  f.serve("models:/wine/1");
+  f.world.run_for(2_s);
+  CHECK(f.published() == "wine-predictor-00001 100 x1");
+  CHECK(f.condition("Ready") == "False");  // still as it was reported before
+  f.gateway_behind = 3_s;
+  f.world.run_for(1_s);
+  CHECK(f.condition("Ready", "reason") == "GatewayBehind");
+  f.gateway_behind.reset();
+  f.world.run_for(3_s);
+  CHECK(f.condition("Ready") == "True");
+}
+
+TEST_CASE("serving: a route is followed when its generation or a later one was acknowledged") {
+  char name[] = "/tmp/mk-serving-XXXXXX";
+  const std::string folder = mkdtemp(name);
+  {
+    Routes routes = Routes::open(folder).value();
+    const auto set = [&](std::string_view service, int weight) {
+      routing::Route route = route_for("default", service);
+      route.backends = {{"r1", weight, {{"127.0.0.1", 8080}}}};
+      REQUIRE(routes.set(std::move(route)));
+    };
+    CHECK_FALSE(routes.behind("default/wine"));  // never set
+    set("wine", 1);
+    CHECK(routes.behind("default/wine"));
+    const uint64_t first = routing::load(folder)->generation;
+    REQUIRE(routing::acknowledge(folder, first));
+    CHECK_FALSE(routes.behind("default/wine"));
+    set("beer", 1);
+    CHECK_FALSE(routes.behind("default/wine"));  // another's change is none of its business
+    CHECK(routes.behind("default/beer"));
+    REQUIRE(routing::acknowledge(folder, first + 5));
+    CHECK_FALSE(routes.behind("default/beer"));
+  }
+  (void)os::remove_all(folder);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "os/clock.h"
 
 namespace mk::serving {
 namespace {
@@ -52,15 +53,28 @@ Result<void> Routes::set(routing::Route route) {
   auto& routes = snapshot_.routes;
   auto it = std::find_if(routes.begin(), routes.end(), [&](const auto& r) { return r.service == route.service; });
   if (it != routes.end() && it->backends == route.backends) return {};
+  const std::string service = route.service;
   if (it != routes.end())
     *it = std::move(route);
   else
     routes.push_back(std::move(route));
-  return publish();
+  MK_OK(publish());
+  changes_[service] = {snapshot_.generation, os::system_clock().monotonic()};
+  return {};
+}
+
+std::optional<Duration> Routes::behind(const std::string& service) {
+  std::lock_guard lock(mutex_);
+  const auto change = changes_.find(service);
+  if (change == changes_.end()) return std::nullopt;
+  if (routing::acknowledged(folder_) < change->second.generation) return os::system_clock().monotonic() - change->second.published;
+  changes_.erase(change);
+  return std::nullopt;
 }
 
 Result<void> Routes::remove(std::string_view service) {
   std::lock_guard lock(mutex_);
+  if (const auto change = changes_.find(service); change != changes_.end()) changes_.erase(change);
   if (std::erase_if(snapshot_.routes, [&](const auto& r) { return r.service == service; }) == 0) return {};
   return publish();
 }

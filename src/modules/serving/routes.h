@@ -1,12 +1,15 @@
 // The routing snapshot as this module keeps it: one route a service, published whole at each change.
 // Thread-safe. Loads what was published last, so that a restart never publishes less than the gateway already has.
 #pragma once
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "dataplane/config/routing.h"
 
 namespace mk::serving {
@@ -15,6 +18,9 @@ class Routes {
  public:
   static Result<Routes> open(std::string folder);
   Routes(Routes&& other) noexcept : folder_(std::move(other.folder_)), snapshot_(std::move(other.snapshot_)) {}
+
+  // Nothing when the gateway follows the route of the service as it was last set; else for how long it has not.
+  std::optional<Duration> behind(const std::string& service);
 
   // Replaces the route of its service; publishes only when something changed.
   Result<void> set(routing::Route route);
@@ -29,6 +35,11 @@ class Routes {
   std::mutex mutex_;
   std::string folder_;
   routing::Snapshot snapshot_;
+  struct Change {
+    uint64_t generation = 0;
+    Duration published;  // monotonic
+  };
+  std::map<std::string, Change, std::less<>> changes_;  // by service, until the gateway follows them
 };
 
 // The route of service `name` in namespace `space`: by host and by path.

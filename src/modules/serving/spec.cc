@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/format.h"
+#include "base/quantity.h"
 #include "modules/serving/limits.h"
 
 namespace mk::serving {
@@ -24,6 +25,24 @@ Json owner_reference(const Json& service) {
                        {"uid", service.at({"metadata", "uid"})},
                        {"controller", true},
                        {"blockOwnerDeletion", true}});
+}
+
+// The variable by which MLServer is told how many Python processes a model may have; our model server knows it, too.
+constexpr std::string_view kWorkersVariable = "MLSERVER_PARALLEL_WORKERS";
+constexpr int64_t kWorkersMax = 64;
+
+bool has_variable(const Json& container, std::string_view name) {
+  const auto& variables = container["env"].items();
+  return std::any_of(variables.begin(), variables.end(), [&](const Json& v) { return v["name"].text() == name; });
+}
+
+// A model that may use two processors gets two Python processes, unless it says itself how many.
+void limit_workers(Json& container) {
+  const Json& limit = container.at({"resources", "limits", "cpu"});
+  const auto processors = Quantity::parse(limit.is_string() ? std::string(limit.text()) : limit.dump());
+  if (limit.is_null() || !processors || has_variable(container, kWorkersVariable)) return;
+  const int64_t workers = std::clamp<int64_t>(processors->value(), 1, kWorkersMax);
+  container["env"].push_back(Json::object({{"name", kWorkersVariable}, {"value", fmt::format("{}", workers)}}));
 }
 
 Json model_container(const Json& service, const Backing& backing) {
@@ -47,6 +66,7 @@ Json model_container(const Json& service, const Backing& backing) {
   });
   for (std::string_view field : {"env", "resources", "livenessProbe"})
     if (const Json* value = model.find(field)) container[field] = *value;
+  limit_workers(container);
   if (!backing.engines.empty())
     container["env"].push_back(Json::object({{"name", "MODELKIT_ONNXRUNTIME"}, {"value", backing.engines}}));
   return container;
