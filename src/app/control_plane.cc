@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "blob/blob.h"
 #include "core/bootstrap.h"
+#include "core/definitions/definitions.h"
 #include "core/events.h"
 #include "core/garbage.h"
 #include "core/namespaces.h"
@@ -74,9 +75,11 @@ class Embedded final : public ControlPlane {
     MK_OK(build_mlflow());
     objects_ = std::make_unique<core::Objects>(*store_, os::system_clock(), os::system_random());
     MK_OK(core::make_first_objects(*objects_));
+    definitions_ = std::make_unique<core::Definitions>(*objects_);
+    definitions_->load();
     MK_OK(build_controllers());
     kubernetes_ = std::make_unique<api::kubernetes::Api>(
-        api::kubernetes::Ports{*objects_, *workers_, *watch_threads_, &node_->pod_io()});
+        api::kubernetes::Ports{*objects_, *workers_, *watch_threads_, &node_->pod_io(), definitions_.get()});
     MK_OK(listen());
     MK_OK(join_gateway());
     MK_OK(build_serving());
@@ -134,6 +137,8 @@ class Embedded final : public ControlPlane {
     host_ = std::make_unique<core::ControllerHost>(*store_, *reader_, *writer_, *controller_threads_);
     retention_ = std::make_unique<core::Retention>(*objects_, *controller_threads_);
     host_->add(core::garbage_collector(*objects_));
+    host_->add(definitions_->controller());
+    definitions_->on_served([this](const std::string& resource) { host_->watch_also(resource); });
     host_->add(core::namespace_controller(*objects_));
     for (core::Controller& controller : workloads::make_controllers()) host_->add(std::move(controller));
     host_->add(scheduling::make_controller());
@@ -230,6 +235,7 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<tracking::Tracking> tracking_;
   std::unique_ptr<registry::Module> registry_;
   std::unique_ptr<core::Objects> objects_;
+  std::unique_ptr<core::Definitions> definitions_;
   std::unique_ptr<os::Executor> controller_threads_;
   std::unique_ptr<core::EventRecorder> events_;
   std::unique_ptr<core::StoreReader> reader_;

@@ -21,10 +21,18 @@ std::string name_of(const Json& object) {
   return std::string(name.empty() ? object.at({"metadata", "generateName"}).text() : name);
 }
 
+const Json& schema_of(const Admission& a) {
+  return a.options.version.empty() ? a.kind.schema : a.kind.schema_of(a.options.version);
+}
+
 Outcome shape(Admission& a) {
   if (!a.object.is_object() || !a.object["metadata"].is_object())
     return refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata");
-  if (kinds::find_kind_of(a.object) != &a.kind)
+  // By name: a kind that users bring may be replaced while a write of it runs.
+  const std::string_view api = a.object["apiVersion"].text();
+  const bool fits = a.object["kind"].text() == a.kind.kind &&
+                    std::ranges::any_of(a.kind.versions, [&](const auto& v) { return api == a.kind.api_version(v); });
+  if (!fits)
     return refuse(Code::kInvalidArgument, "bad_request",
                   fmt::format("the object is {} {}, but {} {} was expected",
                               a.object["apiVersion"].text("(no apiVersion)"),
@@ -36,7 +44,7 @@ Outcome shape(Admission& a) {
 Outcome prune(Admission& a) {
   std::vector<std::string> unknown;
   a.object["metadata"].erase("managedFields");  // Objects knows what becomes of it
-  schema::prune(a.kind.schema, a.object, "", unknown);
+  schema::prune(schema_of(a), a.object, "", unknown);
   // Empty labels, finalizers and the like are the same as none, and are kept as none.
   std::erase_if(a.object["metadata"].members(), [](const auto& m) {
     return m.second.empty() && (m.second.is_array() || m.second.is_object());
@@ -45,7 +53,7 @@ Outcome prune(Admission& a) {
 }
 
 Outcome defaults(Admission& a) {
-  if (a.kind.fills_defaults) schema::fill_defaults(a.kind.schema, a.object);
+  if (a.kind.fills_defaults) schema::fill_defaults(schema_of(a), a.object);
   rules::complete(a.kind, a.object, a.old);
   return {};
 }
@@ -56,7 +64,8 @@ Outcome metadata(Admission& a) {
 }
 
 Outcome validate(Admission& a) {
-  schema::validate(a.kind.schema, a.object, "", a.causes);
+  schema::validate(schema_of(a), a.object, "", a.causes,
+                   a.kind.custom ? schema::Dialect::kCustom : schema::Dialect::kBuiltIn);
   if (a.old && a.verb == Verb::kUpdate)
     schema::check_immutable(a.kind.schema, *a.old, a.object, "", a.causes);
   // Rules across fields only make sense of an object whose fields are right by themselves.
@@ -67,6 +76,7 @@ Outcome validate(Admission& a) {
 Outcome verdict(Admission& a) {
   if (a.causes.size() > limits::kCausesMax) a.causes.resize(limits::kCausesMax);
   if (!a.causes.empty()) return refuse_invalid(a.kind, name_of(a.object), std::move(a.causes));
+  if (a.verb != Verb::kUpdateStatus) rules::warn(a.kind, a.object, a.warnings);
   return {};
 }
 

@@ -52,6 +52,7 @@ struct ControllerHost::State : std::enable_shared_from_this<State> {
   State(store::Store& s, Reader& r, Writer& w, os::Executor& e)
       : store(s), reader(r), executor(e), world{r, w, e.clock()} {}
 
+  void add_feed(const std::string& resource);
   void relist(Feed& feed);
   void drain(Feed& feed);
   void schedule_drain(Feed& feed);
@@ -75,6 +76,7 @@ struct ControllerHost::State : std::enable_shared_from_this<State> {
   std::condition_variable idle;
   size_t running = 0;  // inside a reconcile or a drain now
   bool stopping = false;
+  std::atomic<bool> started = false;
   std::multiset<Duration> timers;  // monotonic times at which an executor timer will call on_timer
 };
 
@@ -150,6 +152,7 @@ void ControllerHost::State::wake_for(const ObjectRef& object) {
   for (auto& entry : entries) {
     std::vector<Key> keys;
     const Controller& controller = entry->controller;
+    if (controller.every) keys = controller.every(reader, *object);
     if (controller.resource == resource) keys.push_back(object->key);
     for (const Controller::Related& related : controller.related) {
       if (related.resource != resource) continue;
@@ -270,16 +273,36 @@ void ControllerHost::start() {
   for (const auto& entry : state_->entries) {
     if (!entry->controller.resource.empty()) resources.insert(entry->controller.resource);
     for (const auto& related : entry->controller.related) resources.insert(related.resource);
+    if (entry->controller.every)
+      for (const kinds::Kind& kind : kinds::all()) resources.insert(kind.resource());
   }
-  for (const std::string& resource : resources) {
-    auto feed = std::make_unique<State::Feed>();
+  state_->started = true;
+  for (const std::string& resource : resources) state_->add_feed(resource);
+}
+
+void ControllerHost::watch_also(const std::string& resource) {
+  const bool wanted = std::ranges::any_of(state_->entries, [](const auto& e) { return !!e->controller.every; });
+  if (wanted && state_->started) state_->add_feed(resource);
+}
+
+// Once for each resource; kinds that go leave theirs, which costs nothing and serves when they come back.
+void ControllerHost::State::add_feed(const std::string& resource) {
+  Feed* feed = nullptr;
+  {
+    std::lock_guard lock(mutex);
+    if (stopping || std::ranges::any_of(feeds, [&](const auto& f) { return f->resource == resource; })) return;
+    feeds.push_back(std::make_unique<Feed>());
+    feed = feeds.back().get();
     feed->resource = resource;
-    state_->feeds.push_back(std::move(feed));
+    ++running;
   }
-  for (const auto& feed : state_->feeds) {
+  {
     std::lock_guard one(feed->draining);
-    state_->relist(*feed);
+    relist(*feed);
   }
+  std::lock_guard lock(mutex);
+  --running;
+  idle.notify_all();
 }
 
 void ControllerHost::wake(std::string_view controller, const Key& key) {

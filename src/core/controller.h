@@ -73,6 +73,8 @@ struct Controller {
     std::function<std::vector<Key>(const Reader&, const store::Object&)> map = {};
   };
   std::vector<Related> related;
+  // As a map of Related, of every kind there is or will be.
+  std::function<std::vector<Key>(const Reader&, const store::Object&)> every = {};
   std::function<Result<Again>(World&, const Key&)> reconcile;
   size_t workers = 1;  // keys at once; one key never runs twice at a time
 };
@@ -85,6 +87,8 @@ class ControllerHost {
   ~ControllerHost();
   void add(Controller controller);  // before start()
   void start();
+  // A kind that came after the start: those who look at every kind look at it, too.
+  void watch_also(const std::string& resource);
   void wake(std::string_view controller, const Key& key);  // something outside the store changed
   size_t waiting() const;                                  // keys queued or running
   void stop();                                             // waits for what runs

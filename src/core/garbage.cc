@@ -84,8 +84,9 @@ class Collector {
   }
 
   Result<Again> remove(const store::Object& object, Propagation propagation) {
-    auto removed = objects_.remove(who_, *kinds::find_resource(object.key.resource), object.key,
-                                   {.propagation = propagation, .if_uid = object.uid});
+    const kinds::Kind* kind = kinds::find_resource(object.key.resource);
+    if (!kind) return Again::never();  // its definition went; so will it
+    auto removed = objects_.remove(who_, *kind, object.key, {.propagation = propagation, .if_uid = object.uid});
     if (!removed && removed.error().error.code != Code::kNotFound)
       return fail(std::move(removed).error().error);
     return Again::never();
@@ -96,7 +97,9 @@ class Collector {
       change(object["metadata"]);
       return object;
     };
-    auto written = objects_.modify(who_, *kinds::find_resource(key.resource), key, false, apply);
+    const kinds::Kind* kind = kinds::find_resource(key.resource);
+    if (!kind) return Again::never();
+    auto written = objects_.modify(who_, *kind, key, false, apply);
     if (!written && written.error().error.code != Code::kNotFound)
       return fail(std::move(written).error().error);
     return Again::never();
@@ -149,10 +152,7 @@ Controller garbage_collector(Objects& objects) {
   Controller controller;
   controller.name = "garbage-collector";
   controller.workers = 2;  // their writes share commits
-  const auto map = [&objects](const Reader&, const store::Object& object) {
-    return concerned(objects, object);
-  };
-  for (const kinds::Kind& kind : kinds::all()) controller.related.push_back({kind.resource(), false, map});
+  controller.every = [&objects](const Reader&, const store::Object& object) { return concerned(objects, object); };
   auto collector = std::make_shared<Collector>(objects);
   controller.reconcile = [collector](World&, const Key& key) { return collector->collect(key); };
   return controller;

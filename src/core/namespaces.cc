@@ -10,11 +10,7 @@ Result<bool> empty(Objects& objects, const std::string& space) {
   static const Identity kWho = Identity::system("namespace-controller");
   for (const kinds::Kind& kind : kinds::all()) {
     if (!kind.namespaced) continue;
-    for (const ObjectRef& object : objects.store().list({kind.resource(), space}).objects) {
-      auto removed = objects.remove(kWho, kind, object->key, {.if_uid = object->uid});
-      if (!removed && removed.error().error.code != Code::kNotFound)
-        return fail(std::move(removed).error().error);
-    }
+    MK_OK(objects.remove_all(kWho, kind, objects.store().list({kind.resource(), space}).objects));
   }
   for (const kinds::Kind& kind : kinds::all())
     if (kind.namespaced && !objects.store().list({kind.resource(), space}).objects.empty()) return false;
@@ -43,13 +39,12 @@ Controller namespace_controller(Objects& objects) {
   controller.resource = "namespaces";
   controller.reconcile = [&objects](World&, const Key& key) { return reconcile(objects, key); };
   // Objects whose namespace is not there wake it, so that nothing is left for ever.
-  const auto map = [&objects](const Reader&, const store::Object& object) -> std::vector<Key> {
+  controller.every = [&objects](const Reader&, const store::Object& object) -> std::vector<Key> {
+    if (object.key.space.empty()) return {};
     Key space{"namespaces", "", object.key.space};
     if (objects.get(space) || !objects.get(object.key)) return {};
     return {std::move(space)};
   };
-  for (const kinds::Kind& kind : kinds::all())
-    if (kind.namespaced) controller.related.push_back({kind.resource(), false, map});
   return controller;
 }
 

@@ -1,10 +1,12 @@
 #include "core/objects.h"
 
 #include <algorithm>
+#include <mutex>
 #include <ranges>
 
 #include "base/format.h"
 #include "core/admission.h"
+#include "core/definitions/definition.h"
 #include "core/limits.h"
 #include "core/managed/managers.h"
 #include "core/refusal.h"
@@ -36,6 +38,10 @@ ObjectRef imagined(const Key& key, const Json& body, store::Version version) {
   for (const Json& owner : meta(body, "ownerReferences").items())
     object->owners.emplace_back(owner["uid"].text());
   return object;
+}
+
+bool is_definition(const Kind& kind) {
+  return kind.plural == "customresourcedefinitions" && kind.group == "apiextensions.k8s.io";
 }
 
 // Generation counts changes of what is wanted; kinds that want nothing have none.
@@ -76,7 +82,7 @@ bool is_namespace(const Kind& kind) {
 }
 
 // Finalizers that hold back a deletion, with those that the way of deleting adds.
-Json finalizers_for(const Json& object, Propagation propagation) {
+Json finalizers_for(const Kind& kind, const Json& object, Propagation propagation) {
   Json list = meta(object, "finalizers");
   const auto add = [&](std::string_view name) {
     if (std::ranges::find(std::as_const(list).items(), Json(name)) == std::as_const(list).items().end())
@@ -84,6 +90,8 @@ Json finalizers_for(const Json& object, Propagation propagation) {
   };
   if (propagation == Propagation::kForeground) add("foregroundDeletion");
   if (propagation == Propagation::kOrphan) add("orphan");
+  // The objects of a kind go before the definition of it does.
+  if (is_definition(kind) && !is_deleting(object)) add(definitions::kCleanup);
   return list;
 }
 
@@ -202,6 +210,10 @@ Write Objects::creation(Identity who, const Kind& kind, std::string space, Json 
     if (!given["resourceVersion"].text().empty())
       return refused(refuse(Code::kInvalidArgument, "bad_request",
                             "resourceVersion should not be set on objects to be created"));
+    if (kind.ending)
+      return refused(refuse(Code::kUnimplemented, "method_not_allowed",
+                            fmt::format("create not allowed while custom resource definition is terminating: {}",
+                                        kind.resource())));
     if (auto open = check_namespace(kind, into, name); !open) return refused(std::move(open));
     const bool generated = name.empty() && !prefix.empty();
     const bool again = generated && ++state->attempts <= limits::kGenerateNameAttempts;
@@ -427,6 +439,49 @@ Admitted<ObjectRef> Objects::remove(const Identity& who, const Kind& kind, const
   return std::move(removed->object);
 }
 
+Result<void> Objects::remove_all(const Identity& who, const Kind& kind, const std::vector<ObjectRef>& objects) {
+  struct State {
+    std::mutex mutex;
+    std::optional<Error> error;  // the first
+    std::vector<Write> again;
+    void take(const Write& write, Write::Outcome outcome) {
+      const std::lock_guard lock(mutex);
+      if (outcome.again)
+        again.push_back(write);
+      else if (!outcome.answer && outcome.answer.error().error.code != Code::kNotFound && !error)
+        error = std::move(outcome.answer.error().error);
+    }
+  };
+  const auto state = std::make_shared<State>();
+  for (size_t begin = 0; begin < objects.size(); begin += limits::kRemovedAtOnceMax) {
+    const size_t end = std::min(objects.size(), begin + limits::kRemovedAtOnceMax);
+    for (size_t i = begin; i < end; ++i) {
+      const Write write = removal(who, kind, objects[i]->key, {.if_uid = objects[i]->uid});
+      Write::Try one = write.attempt();
+      if (one.answer) {
+        state->take(write, {*std::move(one.answer)});
+        continue;
+      }
+      store_.submit(std::move(one.txn), [state, write, finish = std::move(one.finish)](
+                                            Result<store::Committed> committed) {
+        state->take(write, finish(std::move(committed)));
+      });
+    }
+    // Completions come in the order of submission: when this one is there, so are those before it.
+    MK_TRY([[maybe_unused]] const auto all_done, store_.commit({}));
+    std::vector<Write> again;
+    {
+      const std::lock_guard lock(state->mutex);
+      if (state->error) return fail(*state->error);
+      again.swap(state->again);
+    }
+    for (const Write& write : again) state->take(write, {perform(write)});
+  }
+  const std::lock_guard lock(state->mutex);
+  if (state->error) return fail(*state->error);
+  return {};
+}
+
 Write Objects::removal(Identity who, const Kind& kind, Key key, RemoveOptions options) {
   struct State {
     Identity who;
@@ -467,7 +522,7 @@ Write::Try Objects::try_remove(const Kind& kind, const ObjectRef& current, const
   const Json old = current->json();
   Json next = old;
   Json& metadata = next["metadata"];
-  Json finalizers = finalizers_for(old, options.propagation);
+  Json finalizers = finalizers_for(kind, old, options.propagation);
   int64_t grace_s = 0;
   // A node that is not there will never end it.
   const Key node{"nodes", "", std::string(old.at({"spec", "nodeName"}).text())};

@@ -44,6 +44,7 @@ struct WriteOptions {
   FieldManager manager;
   FieldValidation field_validation = FieldValidation::kWarn;
   std::vector<std::string> duplicate_fields = {};  // that what was sent had twice; treated like unknown ones
+  std::string version = {};  // of the request, where its schema differs from the stored one's; empty = the stored one
 };
 struct RemoveOptions {
   bool dry_run = false;
@@ -151,6 +152,8 @@ class Objects {
   // Its Written::object is the last state.
   Write removal(Identity who, const kinds::Kind& kind, Key key, RemoveOptions options);
   Admitted<Written> perform(const Write& write);
+  // Removes all of these as far as they are still the same objects; they share commits. Blocks. The first error.
+  Result<void> remove_all(const Identity& who, const kinds::Kind& kind, const std::vector<ObjectRef>& objects);
   // The first try runs here; `done` is called here (refused) or on the store's thread (written), and must be
   // quick. Further tries run on `later`.
   void perform(const Write& write, os::Executor& later, Done done);

@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/format.h"
+#include "core/definitions/definition.h"
 #include "core/limits.h"
 #include "core/names.h"
 #include "core/pod_rules.h"
@@ -277,6 +278,7 @@ struct Row {
   void (*begin)(Json& object);
   void (*complete)(Json& object, const Json* old);
   void (*check)(const Json& object, const Json* old, Causes& causes);
+  void (*warn)(const Json& object, std::vector<std::string>& warnings) = nullptr;
 };
 constexpr Row kRows[] = {
     {"namespaces", begin_namespace, complete_namespace, nullptr},
@@ -288,6 +290,7 @@ constexpr Row kRows[] = {
     {"replicasets.apps", nullptr, complete_workload, check_workload},
     {"inferenceservices.serving.kserve.io", nullptr, complete_inference_service, check_inference_service},
     {"images.modelkit.dev", nullptr, nullptr, check_image},
+    {definitions::kResource, nullptr, definitions::complete, definitions::check, definitions::warn},
 };
 
 const Row* row_of(const kinds::Kind& kind) {
@@ -314,6 +317,9 @@ void complete(const kinds::Kind& kind, Json& object, const Json* old) {
 }
 void check(const kinds::Kind& kind, const Json& object, const Json* old, Causes& causes) {
   if (const Row* row = row_of(kind); row && row->check) row->check(object, old, causes);
+}
+void warn(const kinds::Kind& kind, const Json& object, std::vector<std::string>& warnings) {
+  if (const Row* row = row_of(kind); row && row->warn) row->warn(object, warnings);
 }
 
 }  // namespace mk::core::rules

@@ -1,9 +1,14 @@
 #include "core/schema.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/encoding.h"
 #include "base/format.h"
+#include "base/pattern.h"
 #include "base/quantity.h"
 #include "base/time.h"
 #include "core/limits.h"
@@ -63,6 +68,29 @@ std::string check_int32(const Json& value) {
   return number >= INT32_MIN && number <= INT32_MAX ? std::string() : "must fit in 32 bits";
 }
 
+std::string check_address(const Json& value, int family, const char* what) {
+  unsigned char bytes[16];
+  const std::string text(value.text());
+  return inet_pton(family, text.c_str(), bytes) == 1 ? std::string() : fmt::format("must be of type {}", what);
+}
+std::string check_cidr(const Json& value) {
+  const std::string_view text = value.text();
+  const size_t slash = text.find('/');
+  const bool six = text.find(':') != std::string_view::npos;
+  int bits = -1;
+  if (slash != std::string_view::npos) {
+    const auto [end, error] = std::from_chars(text.data() + slash + 1, text.data() + text.size(), bits);
+    if (error != std::errc() || end != text.data() + text.size()) bits = -1;
+  }
+  if (bits >= 0 && bits <= (six ? 128 : 32) &&
+      check_address(Json(text.substr(0, slash)), six ? AF_INET6 : AF_INET, "").empty())
+    return {};
+  return "must be of type cidr";
+}
+std::string check_pattern(const Json& value, const char* pattern, const char* what) {
+  return pattern_matches(pattern, value.text()) ? std::string() : fmt::format("must be of type {}", what);
+}
+
 struct Format {
   std::string_view name;
   std::string (*check)(const Json& value);
@@ -77,6 +105,14 @@ constexpr Format kFormats[] = {
     {"port-name", [](const Json& v) { return names::port_name(v.text()); }},
     {"dns-1123-label", [](const Json& v) { return names::dns_1123_label(v.text()); }},
     {"env-var-name", [](const Json& v) { return names::env_var_name(v.text()); }},
+    {"ipv4", [](const Json& v) { return check_address(v, AF_INET, "ipv4"); }},
+    {"ipv6", [](const Json& v) { return check_address(v, AF_INET6, "ipv6"); }},
+    {"cidr", check_cidr},
+    {"uuid",
+     [](const Json& v) {
+       return check_pattern(v, "(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$", "uuid");
+     }},
+    {"date", [](const Json& v) { return check_pattern(v, "^\\d{4}-(0[1-9]|1[0-2])-([0-2]\\d|3[01])$", "date"); }},
 };
 
 // Those that a typed client of the kind cannot read when they are wrong.
@@ -115,7 +151,8 @@ bool has_type(const Json& schema, const Json& value) {
 void check_string(const Json& schema, const Json& value, const std::string& path,
                   std::vector<Cause>& causes) {
   const std::string_view text = value.text();
-  const auto length = static_cast<int64_t>(text.size());
+  const auto length =  // in characters of UTF-8
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
   if (length < schema["minLength"].integer())
     causes.push_back(length == 0 ? cause_required(path)
                                  : cause_invalid(path, value,
@@ -123,41 +160,71 @@ void check_string(const Json& schema, const Json& value, const std::string& path
                                                              schema["minLength"].integer())));
   if (const Json* most = schema.find("maxLength"); most && length > most->integer())
     causes.push_back(cause_too_long(path, static_cast<size_t>(most->integer())));
-  if (const Json* words = schema.find("enum")) {
-    if (std::ranges::find(words->items(), value) != words->items().end()) return;
-    std::vector<std::string> supported;
-    for (const Json& word : words->items())
-      if (!word.text().empty()) supported.emplace_back(word.text());
-    causes.push_back(cause_unsupported(path, value, supported));
-  }
+  const std::string_view pattern = schema["pattern"].text();
+  if (!pattern.empty() && !pattern_matches(pattern, text))
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("{} in body should match '{}'", path, pattern)));
+}
+
+void check_enum(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes) {
+  const Json* words = schema.find("enum");
+  if (!words || std::ranges::find(words->items(), value) != words->items().end()) return;
+  std::vector<std::string> supported;
+  for (const Json& word : words->items())
+    if (!word.is_string())
+      supported.push_back(word.dump());
+    else if (!word.text().empty())
+      supported.emplace_back(word.text());
+  causes.push_back(cause_unsupported(path, value, supported));
 }
 
 void check_number(const Json& schema, const Json& value, const std::string& path,
                   std::vector<Cause>& causes) {
   const Json* least = schema.find("minimum");
   const Json* most = schema.find("maximum");
-  const bool low = least && value.number() < least->number();
-  const bool high = most && value.number() > most->number();
+  const double number = value.number();
+  const bool low = least && (flag(schema, "exclusiveMinimum") ? number <= least->number() : number < least->number());
+  const bool high = most && (flag(schema, "exclusiveMaximum") ? number >= most->number() : number > most->number());
+  if (const double step = schema["multipleOf"].number(); step > 0 && std::fmod(number, step) != 0)
+    causes.push_back(cause_invalid(path, value, fmt::format("should be a multiple of {}", step)));
   if (!low && !high) return;
-  if (least && most)
+  const bool strict = low ? flag(schema, "exclusiveMinimum") : flag(schema, "exclusiveMaximum");
+  if (least && most && !strict)
     causes.push_back(cause_invalid(
-        path, value, fmt::format("must be between {} and {}, inclusive", least->integer(), most->integer())));
+        path, value, fmt::format("must be between {} and {}, inclusive", least->dump(), most->dump())));
   else if (low)
-    causes.push_back(
-        cause_invalid(path, value, fmt::format("must be greater than or equal to {}", least->integer())));
+    causes.push_back(cause_invalid(path, value, fmt::format("must be greater than {}{}", strict ? "" : "or equal to ",
+                                                            least->dump())));
   else
     causes.push_back(
-        cause_invalid(path, value, fmt::format("must be less than or equal to {}", most->integer())));
+        cause_invalid(path, value, fmt::format("must be less than {}{}", strict ? "" : "or equal to ", most->dump())));
 }
 
-void check_list(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes) {
-  if (value.size() < static_cast<size_t>(schema["minItems"].integer()))
-    causes.push_back(cause_required(path));
+// No item twice. Sorted texts, so that long lists cost no square.
+void check_unique(const Json& value, const std::string& path, std::vector<Cause>& causes) {
+  std::vector<std::pair<std::string, size_t>> seen;
+  for (size_t i = 0; i < value.size(); ++i) seen.emplace_back(value[i].dump(), i);
+  std::ranges::sort(seen);
+  for (size_t i = 1; i < seen.size(); ++i)
+    if (seen[i].first == seen[i - 1].first)
+      causes.push_back(cause_duplicate(at_index(path, seen[i].second), value[seen[i].second]));
+}
+
+void check_list(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
+                Dialect dialect) {
+  if (const auto least = static_cast<size_t>(schema["minItems"].integer()); value.size() < least)
+    causes.push_back(dialect == Dialect::kBuiltIn
+                         ? cause_required(path)
+                         : cause_invalid(path, static_cast<int64_t>(value.size()),
+                                         fmt::format("{} in body should have at least {} items", path, least)));
   if (const Json* most = schema.find("maxItems"); most && value.size() > static_cast<size_t>(most->integer()))
     causes.push_back(
         {path, "FieldValueTooMany",
          fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
-  for (size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], at_index(path, i), causes);
+  for (size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], at_index(path, i), causes, dialect);
+  if (flag(schema, "uniqueItems") ||
+      (dialect == Dialect::kCustom && schema["x-kubernetes-list-type"].text() == "set"))
+    check_unique(value, path, causes);
   // A list that is a map: its keys are unique. An absent key counts as empty.
   const Json& keys = schema["x-kubernetes-list-map-keys"];
   if (keys.empty() || flag(schema, "x-modelkit-may-repeat")) return;
@@ -174,26 +241,60 @@ void check_list(const Json& schema, const Json& value, const std::string& path, 
   }
 }
 
-void check_object(const Json& schema, const Json& value, const std::string& path,
-                  std::vector<Cause>& causes) {
+void check_object(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
+                  Dialect dialect) {
+  const bool built_in = dialect == Dialect::kBuiltIn;
   for (const Json& field : schema["required"].items()) {
     const Json* given = value.find(field.text());
-    if (!given || given->is_null() ||
-        (given->is_string() && given->text().empty() && field.text() != "value"))
+    if (!given || (given->is_null() && built_in) ||
+        (built_in && given->is_string() && given->text().empty() && field.text() != "value"))
       causes.push_back(cause_required(join(path, field.text())));
   }
+  if (const auto least = schema["minProperties"].integer(); static_cast<int64_t>(value.size()) < least)
+    causes.push_back(cause_invalid(path, static_cast<int64_t>(value.size()),
+                                   fmt::format("{} in body should have at least {} properties", path, least)));
+  if (const Json* most = schema.find("maxProperties"); most && static_cast<int64_t>(value.size()) > most->integer())
+    causes.push_back({path, "FieldValueTooMany",
+                      fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
+  if (flag(schema, "x-kubernetes-embedded-resource"))
+    for (const char* field : {"apiVersion", "kind"})
+      if (value[field].text().empty()) causes.push_back(cause_required(join(path, field)));
   const Json& properties = schema["properties"];
   const Json& rest = schema["additionalProperties"];
   for (const auto& [field, part] : value.members()) {
     if (const Json* known = properties.find(field)) {
       const bool said =
-          part.is_string() && part.text().empty() &&
+          built_in && part.is_string() && part.text().empty() &&
           std::ranges::find(schema["required"].items(), Json(field)) != schema["required"].items().end();
-      if (!said) validate(*known, part, join(path, field), causes);
+      if (!said) validate(*known, part, join(path, field), causes, dialect);
     } else if (rest.is_object()) {
-      validate(rest, part, at_key(path, field), causes);
+      validate(rest, part, at_key(path, field), causes, dialect);
     }
   }
+}
+
+bool holds(const Json& schema, const Json& value, const std::string& path, Dialect dialect) {
+  std::vector<Cause> causes;
+  validate(schema, value, path, causes, dialect);
+  return causes.empty();
+}
+
+// allOf, anyOf, oneOf, not.
+void check_junctors(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
+                    Dialect dialect) {
+  for (const Json& part : schema["allOf"].items()) validate(part, value, path, causes, dialect);
+  const auto holding = [&](const char* junctor) {
+    return std::ranges::count_if(schema[junctor].items(),
+                                 [&](const Json& part) { return holds(part, value, path, dialect); });
+  };
+  if (schema.contains("anyOf") && holding("anyOf") == 0)
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("{} in body must validate at least one schema (anyOf)", path)));
+  if (schema.contains("oneOf") && holding("oneOf") != 1)
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("{} in body must validate one and only one schema (oneOf)", path)));
+  if (schema.contains("not") && holds(schema["not"], value, path, dialect))
+    causes.push_back(cause_invalid(path, value, fmt::format("{} in body must not validate the schema (not)", path)));
 }
 
 }  // namespace
@@ -201,6 +302,14 @@ void check_object(const Json& schema, const Json& value, const std::string& path
 std::string join(const std::string& path, std::string_view field) {
   return path.empty() ? std::string(field) : fmt::format("{}.{}", path, field);
 }
+
+namespace {
+// A time without a value is one that was not given, nullable or not.
+bool keeps_null(const Json& given) {
+  const Json& schema = kinds::resolve(given);
+  return flag(schema, "nullable") && schema["format"].text() != "date-time";
+}
+}  // namespace
 
 void prune(const Json& given, Json& value, const std::string& path, std::vector<std::string>& unknown) {
   const Json& schema = kinds::resolve(given);
@@ -212,16 +321,18 @@ void prune(const Json& given, Json& value, const std::string& path, std::vector<
   if (!value.is_object()) return;
   const Json* properties = schema.find("properties");
   const Json& rest = schema["additionalProperties"];
+  const bool embedded = flag(schema, "x-kubernetes-embedded-resource");
   const bool keep =
-      flag(schema, "x-kubernetes-preserve-unknown-fields") || (!properties && !rest.is_object());
+      flag(schema, "x-kubernetes-preserve-unknown-fields") || (!properties && !rest.is_object() && !embedded);
   auto& members = value.members();
   for (auto it = members.begin(); it != members.end();) {
     const Json* known = properties ? properties->find(it->first) : nullptr;
     if (!known && rest.is_object()) known = &rest;
-    if (!known && !keep) {
+    const bool own = embedded && (it->first == "apiVersion" || it->first == "kind" || it->first == "metadata");
+    if (!known && !keep && !own) {
       unknown.push_back(join(path, it->first));
       it = members.erase(it);
-    } else if (known && it->second.is_null()) {
+    } else if (known && it->second.is_null() && !keeps_null(*known)) {
       it = members.erase(it);
     } else {
       if (known)
@@ -262,7 +373,8 @@ void fill_defaults(const Json& given, Json& value) {
   }
 }
 
-void validate(const Json& given, const Json& value, const std::string& path, std::vector<Cause>& causes) {
+void validate(const Json& given, const Json& value, const std::string& path, std::vector<Cause>& causes,
+              Dialect dialect) {
   if (causes.size() >= limits::kCausesMax) return;
   const Json& schema = kinds::resolve(given);
   if (value.is_null() && flag(schema, "nullable")) return;
@@ -274,10 +386,12 @@ void validate(const Json& given, const Json& value, const std::string& path, std
   const size_t before = causes.size();
   if (value.is_string()) check_string(schema, value, path, causes);
   if (value.is_number()) check_number(schema, value, path, causes);
+  if (value.is_string() || dialect == Dialect::kCustom) check_enum(schema, value, path, causes);
   if (causes.size() == before && !value.is_object() && !value.is_array())
     check_format(schema, value, path, causes);
-  if (value.is_array()) check_list(schema, value, path, causes);
-  if (value.is_object()) check_object(schema, value, path, causes);
+  if (value.is_array()) check_list(schema, value, path, causes, dialect);
+  if (value.is_object()) check_object(schema, value, path, causes, dialect);
+  if (dialect == Dialect::kCustom) check_junctors(schema, value, path, causes, dialect);
 }
 
 void check_immutable(const Json& given, const Json& old, const Json& value, const std::string& path,

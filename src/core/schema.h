@@ -8,12 +8,17 @@
 
 namespace mk::core::schema {
 
-// Removes fields that the schema does not know, naming each ("spec.foo"), and nulls, which mean "not given".
+// Whose schema it is. Built-in kinds treat an empty string as not given, as Go's types do.
+enum class Dialect : uint8_t { kBuiltIn, kCustom };
+
+// Removes fields that the schema does not know, naming each ("spec.foo"), and nulls, which mean "not given" unless the
+// schema says otherwise.
 void prune(const Json& schema, Json& value, const std::string& path, std::vector<std::string>& unknown);
 // Fills in defaults, and writes quantities given as numbers as text.
 void fill_defaults(const Json& schema, Json& value);
 // Appends everything that is wrong, up to a bound, in the order of the schema's fields.
-void validate(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes);
+void validate(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
+              Dialect dialect = Dialect::kBuiltIn);
 // Fields marked x-modelkit-immutable must be equal.
 void check_immutable(const Json& schema, const Json& old, const Json& value, const std::string& path,
                      std::vector<Cause>& causes);

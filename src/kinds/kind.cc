@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "embedded/kinds_json.h"
+#include "kinds/registry.h"
 
 namespace mk::kinds {
 namespace {
@@ -43,7 +45,7 @@ std::vector<Column> columns(const Json& rows) {
                              .format = "name",
                              .json_path = ".metadata.name",
                              .description = "Unique within its namespace."});
-  if (!has("Age") && !has("Last Seen"))
+  if (!has("Age") && !has("Last Seen") && !has("Created At"))
     out.push_back({.name = "Age",
                    .type = "date",
                    .json_path = ".metadata.creationTimestamp",
@@ -75,7 +77,7 @@ void inline_definitions(Json& schema, const Json& definitions) {
 }
 
 struct Table {
-  std::vector<Kind> kinds;
+  std::shared_ptr<Kinds::List> kinds = std::make_shared<Kinds::List>();
   Json definitions;
 };
 
@@ -114,8 +116,9 @@ Table load() {
   table.definitions = (*parsed)["definitions"];
   const Json plain = table.definitions;
   inline_definitions(table.definitions, plain);
-  for (const Json& row : (*parsed)["kinds"].items()) table.kinds.push_back(kind_of(row, table.definitions));
-  std::ranges::sort(table.kinds, {}, [](const Kind& k) { return std::pair(k.group, k.plural); });
+  for (const Json& row : (*parsed)["kinds"].items())
+    table.kinds->push_back(std::make_shared<const Kind>(kind_of(row, table.definitions)));
+  std::ranges::sort(*table.kinds, {}, [](const KindRef& k) { return std::tie(k->group, k->plural); });
   return table;
 }
 
@@ -124,24 +127,13 @@ const Table& table() {
   return kTable;
 }
 
-template <typename Match>
-const Kind* first(const Match& match) {
-  for (const Kind& kind : table().kinds)
-    if (match(kind)) return &kind;
-  return nullptr;
-}
-
-std::pair<std::string_view, std::string_view> split_at(std::string_view text, char mark) {
-  const size_t at = text.find(mark);
-  if (at == std::string_view::npos) return {text, {}};
-  return {text.substr(0, at), text.substr(at + 1)};
-}
-
 }  // namespace
 
-const std::vector<Kind>& all() {
-  return table().kinds;
+const Kinds& built_in() {
+  static const Kinds kKinds{table().kinds};
+  return kKinds;
 }
+
 const Json& schema_definitions() {
   return table().definitions;
 }
@@ -151,42 +143,19 @@ const Json& resolve(const Json& schema) {
   return name ? table().definitions[name->text()] : schema;
 }
 
-const Kind* find_resource(std::string_view resource) {
-  const auto [plural, group] = split_at(resource, '.');
-  return find_plural(group, plural);
+const Kind::Version* Kind::find_own(std::string_view version) const {
+  const auto own = std::ranges::find(own_schemas, version, &Version::name);
+  return own == own_schemas.end() ? nullptr : &*own;
 }
 
-const Kind* find_plural(std::string_view group, std::string_view plural) {
-  return first([&](const Kind& k) { return k.plural == plural && k.group == group; });
+const Json& Kind::schema_of(std::string_view version) const {
+  const Version* own = find_own(version);
+  return own ? own->schema : schema;
 }
 
-const Kind* find_kind(std::string_view group, std::string_view kind) {
-  return first([&](const Kind& k) { return k.kind == kind && k.group == group; });
-}
-
-const Kind* find_kind_of(const Json& object) {
-  const std::string_view api = object["apiVersion"].text();
-  const size_t slash = api.find('/');
-  const std::string_view group = slash == std::string_view::npos ? std::string_view() : api.substr(0, slash);
-  const std::string_view version = slash == std::string_view::npos ? api : api.substr(slash + 1);
-  const Kind* kind = find_kind(group, object["kind"].text());
-  return kind && std::ranges::find(kind->versions, version) != kind->versions.end() ? kind : nullptr;
-}
-
-const Kind* find_typed(std::string_view word) {
-  const std::string typed = lower(word);
-  const auto [name, group] = split_at(typed, '.');
-  const auto named = [&](const Kind& k) {
-    return k.plural == name || k.singular == name ||
-           std::ranges::find(k.short_names, name) != k.short_names.end();
-  };
-  if (group.empty()) return first(named);
-  // "deployments.apps" and kubectl's long form "deployments.v1.apps".
-  return first([&](const Kind& k) {
-    if (!named(k)) return false;
-    return k.group == group ||
-           std::ranges::any_of(k.versions, [&](const auto& v) { return v + "." + k.group == group; });
-  });
+const std::vector<Column>& Kind::columns_of(std::string_view version) const {
+  const Version* own = find_own(version);
+  return own ? own->columns : columns;
 }
 
 }  // namespace mk::kinds

@@ -2,37 +2,38 @@
 
 #include <deque>
 
-#include "api/kubernetes/discovery.h"
+#include "api/kubernetes/custom.h"
+#include "api/kubernetes/documents.h"
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/logs.h"
 #include "api/kubernetes/media.h"
-#include "api/kubernetes/openapi.h"
 #include "api/kubernetes/reads.h"
 #include "api/kubernetes/reviews.h"
 #include "api/kubernetes/scale.h"
 #include "api/kubernetes/status.h"
 #include "api/kubernetes/writes.h"
 #include "base/format.h"
+#include "core/definitions/definition.h"
+#include "kinds/registry.h"
 
 namespace mk::api::kubernetes {
 
 using net::Method;
 
 struct Api::State {
-  State(Ports p, const std::vector<kinds::Kind>& k)
+  explicit State(Ports p)
       : ports(std::move(p)),
-        kinds(k),
-        discovery(k),
-        openapi(k),
         reads(ports.objects, ports.executor, ports.watches),
         writes(ports.objects, ports.executor),
         scales(ports.objects),
-        logs(ports.objects, ports.pods) {}
+        logs(ports.objects, ports.pods) {
+    if (ports.definitions)
+      writes.on_written(std::string(core::definitions::kResource),
+                        [definitions = ports.definitions](const store::Key& key) { definitions->refresh(key.name); });
+  }
 
   Ports ports;
-  const std::vector<kinds::Kind>& kinds;
-  Discovery discovery;
-  OpenApi openapi;
+  Documents documents;
   Reads reads;
   Writes writes;
   Scales scales;
@@ -56,7 +57,7 @@ class Builder {
   explicit Builder(Api::State& state) : s_(state) {}
 
   void kind(const kinds::Kind& kind, const std::string& version) {
-    const Target target{&kind, version};
+    const Target target{kinds::hold(kind), version};
     const std::string root = kind.group.empty() ? "/api/" + version : "/apis/" + kind.group + "/" + version;
     const std::string all = root + "/" + kind.plural;
     const std::string collection = kind.namespaced ? root + "/namespaces/{namespace}/" + kind.plural : all;
@@ -84,16 +85,23 @@ class Builder {
   }
 
   void everything_else() {
-    quick(Method::kGet, "/api", [&s = s_](net::Request& r, const Caller&) { return s.discovery.api(r); });
-    quick(Method::kGet, "/apis", [&s = s_](net::Request& r, const Caller&) { return s.discovery.apis(r); });
-    for (const auto& [path, document] : s_.discovery.legacy())
-      quick(Method::kGet, path, [&document](net::Request& r, const Caller&) { return document.answer(r); });
-    quick(Method::kGet, "/openapi/v2",
-          [&s = s_](net::Request& r, const Caller&) { return s.openapi.swagger(r); });
-    quick(Method::kGet, "/openapi/v3",
-          [&s = s_](net::Request& r, const Caller&) { return s.openapi.index(r); });
-    quick(Method::kGet, "/openapi/v3/{path...}",
-          [&s = s_](net::Request& r, const Caller&) { return s.openapi.document(r.params.at(0), r); });
+    quick(Method::kGet, "/api",
+          [&s = s_](net::Request& r, const Caller&) { return s.documents.now()->discovery.api(r); });
+    quick(Method::kGet, "/apis",
+          [&s = s_](net::Request& r, const Caller&) { return s.documents.now()->discovery.apis(r); });
+    for (const char* path : {"/api/{version}", "/apis/{group}", "/apis/{group}/{version}"})
+      quick(Method::kGet, path, [&s = s_](net::Request& r, const Caller&) {
+        const auto set = s.documents.now();
+        const std::string asked(r.path().substr(0, r.path().find_last_not_of('/') + 1));
+        const auto found = set->discovery.legacy().find(asked);
+        return found == set->discovery.legacy().end() ? refuse(not_here(asked)) : found->second.answer(r);
+      });
+    // Making them takes a while after the kinds have changed: not on an I/O thread.
+    described("/openapi/v2", [&s = s_](net::Request& r) { return s.documents.now()->openapi->swagger(r); });
+    described("/openapi/v3", [&s = s_](net::Request& r) { return s.documents.now()->openapi->index(r); });
+    described("/openapi/v3/{path...}", [&s = s_](net::Request& r) {
+      return s.documents.now()->openapi->document(r.params.at(0), r);
+    });
     review("/apis/authentication.k8s.io/v1/selfsubjectreviews", review_self);
     review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review_own_access);
     review("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review_own_rules);
@@ -205,6 +213,17 @@ class Builder {
                        route_error});
   }
 
+  void described(const std::string& path, std::function<net::Response(net::Request&)> answer) {
+    routes_.push_back({Method::kGet,
+                       path,
+                       {"get", "discovery"},
+                       Whole([answer = std::move(answer)](net::Request request, const Caller&, net::Reply reply) {
+                         reply.send(answer(request));
+                       }),
+                       0,
+                       route_error});
+  }
+
   void quick(Method method, const std::string& path, Quick handle) {
     routes_.push_back({method, path, {"get", "discovery"}, std::move(handle), 0, route_error});
   }
@@ -226,8 +245,7 @@ class Builder {
 
 }  // namespace
 
-Api::Api(Ports ports, const std::vector<kinds::Kind>& kinds)
-    : state_(std::make_unique<State>(std::move(ports), kinds)) {}
+Api::Api(Ports ports) : state_(std::make_unique<State>(std::move(ports))) {}
 Api::~Api() = default;
 
 void Api::stop() {
@@ -237,10 +255,14 @@ void Api::stop() {
 
 std::vector<Route> Api::routes() {
   Builder builder(*state_);
-  for (const kinds::Kind& kind : state_->kinds)
+  for (const kinds::Kind& kind : kinds::built_in())
     for (const std::string& version : kind.versions) builder.kind(kind, version);
   builder.everything_else();
-  return builder.take();
+  std::vector<Route> routes = builder.take();
+  for (Route& route : custom_routes({state_->ports.objects, state_->reads, state_->writes, state_->scales,
+                                     state_->ports.executor}))
+    routes.push_back(std::move(route));
+  return routes;
 }
 
 bool wants_version_json(const net::Request& request) {

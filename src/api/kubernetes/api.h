@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/route.h"
+#include "core/definitions/definitions.h"
 #include "core/objects.h"
 #include "core/ports.h"
 #include "kinds/kind.h"
@@ -17,11 +18,13 @@ struct Ports {
   os::Executor& executor;       // reads large writes and prints long lists
   os::Executor& watches;        // pumps watches: threads of its own, so that nothing else holds them up
   core::PodIo* pods = nullptr;  // null: logs are unavailable
+  // Makes kinds that users bring served, before the write of their definition is answered; null: they come later.
+  core::Definitions* definitions = nullptr;
 };
 
 class Api {
  public:
-  explicit Api(Ports ports, const std::vector<kinds::Kind>& kinds = kinds::all());
+  explicit Api(Ports ports);
   ~Api();
   // /api, /apis, /openapi. GET /version is shared with MLflow: see version_reply().
   std::vector<Route> routes();

@@ -28,7 +28,7 @@ const std::vector<std::string_view> kAllVerbs = {"create", "delete", "deletecoll
                                                  "list",   "patch",  "update",           "watch"};
 const std::vector<std::string_view> kPartVerbs = {"get", "patch", "update"};
 
-std::vector<Resource> resources(const std::vector<kinds::Kind>& kinds) {
+std::vector<Resource> resources(const kinds::Kinds& kinds) {
   std::vector<Resource> out;
   for (const kinds::Kind& kind : kinds) {
     for (const std::string& version : kind.versions) {
@@ -181,7 +181,7 @@ net::Response Document::answer(const net::Request& request) const {
   return response;
 }
 
-Discovery::Discovery(const std::vector<kinds::Kind>& kinds) {
+Discovery::Discovery(const kinds::Kinds& kinds) {
   const std::vector<Resource> all = resources(kinds);
   const auto type = [](std::string_view version) {
     return fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);

@@ -1,5 +1,5 @@
 // Which groups, versions and resources there are: as one document (aggregated) or one for each (legacy
-// clients). Everything is printed once, at start, because the kinds never change while we run.
+// clients). Everything is printed once for each set of kinds; see documents.h.
 #pragma once
 #include <map>
 #include <string>
@@ -24,7 +24,7 @@ struct Document {
 
 class Discovery {
  public:
-  explicit Discovery(const std::vector<kinds::Kind>& kinds);
+  explicit Discovery(const kinds::Kinds& kinds);
 
   net::Response api(const net::Request& request) const;   // /api
   net::Response apis(const net::Request& request) const;  // /apis

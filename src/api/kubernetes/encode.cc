@@ -5,6 +5,7 @@
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 #include "core/managed/managers.h"
+#include "core/schema.h"
 #include "kinds/columns.h"
 
 namespace mk::api::kubernetes {
@@ -21,11 +22,26 @@ Json list_metadata(const Encoder::Page& page) {
 
 }  // namespace
 
-std::string Encoder::whole(const store::Object& object) const {
-  if (target_.is_storage_version()) return object.body;
+// The object as the version asked for has it: without conversion, that is another name, less of what its schema does not
+// know and more of what its schema fills in.
+Json Encoder::in_version(const store::Object& object) const {
   Json json = object.json();
   json["apiVersion"] = target_.api_version();
-  return json.dump();
+  if (const kinds::Kind::Version* own = target_.kind->find_own(target_.version); own && !target_.is_storage_version()) {
+    std::vector<std::string> unknown;
+    core::schema::prune(own->schema, json, "", unknown);
+    core::schema::fill_defaults(own->schema, json);
+  }
+  return json;
+}
+
+std::string Encoder::whole(const store::Object& object) const {
+  // Keys are sorted, so a body begins with its version.
+  constexpr std::string_view kStart = "{\"apiVersion\":\"";
+  const std::string_view body = object.body;
+  if (body.starts_with(kStart) && body.substr(kStart.size()).starts_with(target_.api_version() + '"'))
+    return object.body;
+  return in_version(object).dump();
 }
 
 Json Encoder::partial(const Json& object) const {
@@ -35,23 +51,20 @@ Json Encoder::partial(const Json& object) const {
 }
 
 Json Encoder::row(const store::Object& object) const {
-  Json json = object.json();
+  Json json = in_version(object);
   Json cells = Json::array();
   const Time now = clock_.now();
-  for (const kinds::Column& column : target_.kind->columns) cells.push_back(kinds::cell(column, json, now));
+  for (const kinds::Column& column : target_.kind->columns_of(target_.version)) cells.push_back(kinds::cell(column, json, now));
   Json out = Json::object({{"cells", std::move(cells)}});
   if (row_object_ == RowObject::kNone) out["object"] = Json();
   if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);
-  if (row_object_ == RowObject::kWhole) {
-    json["apiVersion"] = target_.api_version();
-    out["object"] = std::move(json);
-  }
+  if (row_object_ == RowObject::kWhole) out["object"] = std::move(json);
   return out;
 }
 
 Json Encoder::columns() const {
   Json out = Json::array();
-  for (const kinds::Column& column : target_.kind->columns)
+  for (const kinds::Column& column : target_.kind->columns_of(target_.version))
     out.push_back(Json::object({{"name", column.name},
                                 {"type", column.type == "date" ? "string" : column.type},
                                 {"format", column.format},
@@ -86,7 +99,7 @@ std::string Encoder::list(const Page& page) const {
       fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":)",
                   table          ? "Table"
                   : partial_list ? "PartialObjectMetadataList"
-                                 : target_.kind->kind + "List",
+                                 : target_.kind->list_kind_name(),
                   table || partial_list ? "meta.k8s.io/" + wanted_.version : target_.api_version());
   list_metadata(page).dump_to(out);
   if (table) {

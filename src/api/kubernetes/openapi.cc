@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "api/kubernetes/fields.h"
 #include "api/kubernetes/query.h"
@@ -193,13 +194,13 @@ class Paths {
 
 }  // namespace
 
-Json openapi_v3(const std::vector<kinds::Kind>& kinds, std::string_view group, std::string_view version) {
+Json openapi_v3(const kinds::Kinds& kinds, std::string_view group, std::string_view version) {
   Translator translator;
   Json schemas = Json::object(), paths = Json::object();
   for (const kinds::Kind& kind : kinds) {
     if (kind.group != group || std::ranges::find(kind.versions, version) == kind.versions.end()) continue;
     const std::string name = schema_name(kind, version);
-    Json schema = translator.translate(kind.schema);
+    Json schema = translator.translate(kind.schema_of(version));
     schema["x-kubernetes-group-version-kind"] =
         Json::array({Json::object({{"group", kind.group}, {"version", version}, {"kind", kind.kind}})});
     schemas[name] = std::move(schema);
@@ -213,22 +214,33 @@ Json openapi_v3(const std::vector<kinds::Kind>& kinds, std::string_view group, s
                        {"components", Json::object({{"schemas", std::move(schemas)}})}});
 }
 
-const std::map<std::string, Document>& OpenApi::documents() {
-  std::call_once(made_, [this] {
-    Json paths = Json::object();
-    for (const kinds::Kind& kind : kinds_) {
-      for (const std::string& version : kind.versions) {
-        const std::string path = kind.group.empty() ? "api/" + version : "apis/" + kind.group + "/" + version;
-        if (documents_.contains(path)) continue;
-        Document& made = documents_[path];
-        made = Document::of(openapi_v3(kinds_, kind.group, version).dump());
-        const std::string hash = made.etag.substr(1, made.etag.size() - 2);
-        paths[path] =
-            Json::object({{"serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path, hash)}});
-      }
+const std::map<std::string, OpenApi::Part>& OpenApi::documents() {
+  const std::lock_guard lock(making_);
+  if (std::exchange(made_, true)) return documents_;
+  std::map<std::string, Part> known;
+  if (before_) known = before_->documents();
+  before_ = nullptr;
+  std::map<std::string, std::pair<std::string, std::string>> versions;  // by path: group and version
+  for (const kinds::KindRef& kind : kinds_.list()) {
+    for (const std::string& version : kind->versions) {
+      const std::string path = kind->group.empty() ? "api/" + version : "apis/" + kind->group + "/" + version;
+      versions[path] = {kind->group, version};
+      documents_[path].kinds.push_back(kind);
     }
-    index_ = Document::of(Json::object({{"paths", std::move(paths)}}).dump());
-  });
+  }
+  Json paths = Json::object();
+  for (auto& [path, part] : documents_) {
+    const auto old = known.find(path);
+    if (old != known.end() && old->second.kinds == part.kinds)
+      part.document = std::move(old->second.document);
+    else
+      part.document =
+          Document::of(openapi_v3(kinds_, versions[path].first, versions[path].second).dump());
+    const std::string& etag = part.document.etag;
+    paths[path] = Json::object({{"serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path,
+                                                                   etag.substr(1, etag.size() - 2))}});
+  }
+  index_ = Document::of(Json::object({{"paths", std::move(paths)}}).dump());
   return documents_;
 }
 
@@ -261,10 +273,11 @@ net::Response OpenApi::index(const net::Request& request) {
 net::Response OpenApi::document(const std::string& path, const net::Request& request) {
   const auto found = documents().find(path);
   if (found == documents().end()) return refuse(not_here("/openapi/v3/" + path));
-  net::Response response = found->second.answer(request);
+  const Document& made = found->second.document;
+  net::Response response = made.answer(request);
   // The address carries the content's hash, so it may be kept for ever.
   const auto query = query_of(request);
-  if (query && found->second.etag == fmt::format("\"{}\"", query->get("hash")))
+  if (query && made.etag == fmt::format("\"{}\"", query->get("hash")))
     response.headers.set("Cache-Control", "public, immutable, max-age=31536000");
   return response;
 }

@@ -5,6 +5,7 @@
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/query.h"
 #include "api/kubernetes/status.h"
+#include "api/kubernetes/writes.h"
 #include "base/format.h"
 
 namespace mk::api::kubernetes {
@@ -64,7 +65,9 @@ net::Response Reads::get(const Target& target, const Place& place, const net::Re
   if (!encoder) return refuse(encoder.error());
   const store::ObjectRef object = objects_.get(place.key(target));
   if (!object) return refuse(no_such_object(target, place.name), about(*target.kind, place.name));
-  return write_body(encoder->alone(*object), encoder->wanted());
+  net::Response response = write_body(encoder->alone(*object), encoder->wanted());
+  warn_of_version(response, target);
+  return response;
 }
 
 void Reads::collection(const Target& target, std::optional<std::string> space, const net::Request& request,
@@ -126,7 +129,9 @@ net::Response Reads::list(const Asked& asked, const store::Listing& listing) con
     page.continue_token = continue_token({last.space, last.name, version});
     if (query.selector.empty()) page.remaining = static_cast<size_t>(listing.objects.end() - next);
   }
-  return write_body(asked.encoder.list(page), asked.encoder.wanted());
+  net::Response response = write_body(asked.encoder.list(page), asked.encoder.wanted());
+  warn_of_version(response, asked.encoder.target());
+  return response;
 }
 
 }  // namespace mk::api::kubernetes

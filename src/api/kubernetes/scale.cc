@@ -18,8 +18,14 @@ std::string selector_text(const Json& selector) {
   return out;
 }
 
+const Json& value_at(const Json& object, const std::vector<std::string>& path) {
+  const Json* here = &object;
+  for (const std::string& field : path) here = &(*here)[std::string_view(field)];
+  return *here;
+}
+
 // What the client wants to be true of the object, out of the Scale it sent.
-Result<void> take_over(Json& object, const Json& scale) {
+Result<void> take_over(const kinds::Kind& kind, Json& object, const Json& scale) {
   // Go clients leave a zero out, so a spec without replicas means 0; a Scale without a spec means nothing.
   if (!scale["spec"].is_object()) return invalid("the Scale has no spec that is an object");
   const Json& replicas = scale.at({"spec", "replicas"});
@@ -35,9 +41,12 @@ Result<void> take_over(Json& object, const Json& scale) {
   const Json& metadata = scale["metadata"];
   if (metadata["name"].is_string() && metadata["name"] != object.at({"metadata", "name"}))
     return invalid("the name of the provided Scale does not match the name on the URL");
-  Json& spec = object["spec"];
-  if (!spec.is_null() && !spec.is_object()) return invalid("the object has no spec to scale");
-  spec["replicas"] = replicas.integer();
+  Json* here = &object;
+  for (const std::string& field : kind.replicas_path) {
+    if (!here->is_null() && !here->is_object()) return invalid("the object has no spec to scale");
+    here = &(*here)[std::string_view(field)];
+  }
+  *here = replicas.integer();
   // Pins the version, so that a stale Scale is refused instead of tried again.
   if (metadata["resourceVersion"].is_string())
     object["metadata"]["resourceVersion"] = metadata["resourceVersion"];
@@ -46,17 +55,19 @@ Result<void> take_over(Json& object, const Json& scale) {
 
 }  // namespace
 
-Json scale_of(const Json& object) {
+Json scale_of(const kinds::Kind& kind, const Json& object) {
   const Json& from = object["metadata"];
   Json metadata = Json::object();
   for (const char* key : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"})
     if (const Json* value = from.find(key)) metadata[key] = *value;
-  Json status = Json::object({{"replicas", object.at({"status", "replicas"}).integer()}});
-  if (const std::string selector = selector_text(object.at({"spec", "selector"})); !selector.empty())
-    status["selector"] = selector;
+  Json status = Json::object({{"replicas", value_at(object, kind.current_replicas_path).integer()}});
+  const std::string selector = kind.selector_path.empty()
+                                   ? selector_text(object.at({"spec", "selector"}))
+                                   : std::string(value_at(object, kind.selector_path).text());
+  if (!selector.empty()) status["selector"] = selector;
   Json spec = Json::object();
   // As Go writes it: nothing for 0.
-  if (const Json& replicas = object.at({"spec", "replicas"}); replicas.integer(0) != 0)
+  if (const Json& replicas = value_at(object, kind.replicas_path); replicas.integer(0) != 0)
     spec["replicas"] = replicas;
   return Json::object({{"kind", "Scale"},
                        {"apiVersion", "autoscaling/v1"},
@@ -73,7 +84,7 @@ net::Response Scales::get(const Target& target, const Place& place, const net::R
     return refuse(Error{Code::kNotFound, "not_found",
                         fmt::format("{} \"{}\" not found", target.kind->resource(), place.name)},
                   about(*target.kind, place.name));
-  return write_body(scale_of(object->json()).dump(), *wanted);
+  return write_body(scale_of(*target.kind, object->json()).dump(), *wanted);
 }
 
 net::Response Scales::replace(const Target& target, const Place& place, const net::Request& request,
@@ -131,11 +142,11 @@ net::Response Scales::change(const Target& target, const Place& place, const net
   if (!wanted) return refuse(wanted.error(), object_about);
   const auto apply = [&](Json object) -> core::Admitted<Json> {
     // The version stays out of what is edited: only one that the client sent itself pins the write.
-    Json before = scale_of(object);
+    Json before = scale_of(*target.kind, object);
     before["metadata"].erase("resourceVersion");
     auto scale = edit(std::move(before));
     if (!scale) return std::unexpected(core::Refusal{scale.error(), {}});
-    if (const auto taken = take_over(object, *scale); !taken) {
+    if (const auto taken = take_over(*target.kind, object, *scale); !taken) {
       const Error& error = taken.error();
       if (error.reason != "invalid_scale") return std::unexpected(core::Refusal{error, {}});
       return std::unexpected(core::Refusal{Error{error.code, error.reason,
@@ -150,7 +161,7 @@ net::Response Scales::change(const Target& target, const Place& place, const net
   if (!written && written.error().error.reason == "invalid_scale")
     return refuse(written.error(), {"autoscaling", {}, "Scale", place.name});
   if (!written) return refuse(written.error(), object_about);
-  return write_body(scale_of(written->object->json()).dump(), *wanted);
+  return write_body(scale_of(*target.kind, written->object->json()).dump(), *wanted);
 }
 
 }  // namespace mk::api::kubernetes

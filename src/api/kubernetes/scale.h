@@ -6,8 +6,8 @@
 
 namespace mk::api::kubernetes {
 
-// The Scale of an object with spec.replicas, status.replicas and spec.selector.
-Json scale_of(const Json& object);
+// The Scale of an object, with the replicas and the selector where its kind has them.
+Json scale_of(const kinds::Kind& kind, const Json& object);
 
 class Scales {
  public:

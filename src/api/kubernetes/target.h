@@ -9,7 +9,7 @@
 namespace mk::api::kubernetes {
 
 struct Target {
-  const kinds::Kind* kind = nullptr;
+  kinds::KindRef kind;  // held: watches live longer than a kind that is replaced meanwhile
   std::string version;
 
   std::string api_version() const { return kind->api_version(version); }

@@ -143,6 +143,7 @@ Result<Asked> understand(const Target& target, const net::Request& request, cons
   MK_TRY(net::Query query, query_of(request));
   MK_TRY(Encoder encoder, choose_encoder(target, request, query, clock));
   MK_TRY(core::WriteOptions options, write_options(request, query, target, options_of, subresource));
+  if (target.kind->find_own(target.version)) options.version = target.version;
   return Asked{std::move(query), std::move(encoder), std::move(options), target.version,
                options_of == "patch" ? Asked::Body::kPatch : Asked::Body::kObject};
 }
@@ -180,6 +181,7 @@ net::Response answer(const core::Admitted<core::Written>& written, const Asked& 
   if (!written) return refuse_write(written.error(), object, asked.version);
   net::Response response = write_body(asked.encoder.alone(*written->object), asked.encoder.wanted(), status);
   add_warnings(response, written->warnings);
+  warn_of_version(response, asked.encoder.target());
   return response;
 }
 
@@ -236,6 +238,11 @@ void add_warnings(net::Response& response, const std::vector<std::string>& warni
     if (bytes > kWarningBytesMax) return;
     response.headers.add("Warning", fmt::format("299 - \"{}\"", quoted));
   }
+}
+
+void warn_of_version(net::Response& response, const Target& target) {
+  const kinds::Kind::Version* own = target.kind->find_own(target.version);
+  if (own && !own->warning.empty()) add_warnings(response, {own->warning});
 }
 
 Result<Json> apply_patch(Json object, std::string_view content_type, const Json& patch,
@@ -388,7 +395,12 @@ Writes::Understood Writes::read_remove(const Target& target, const Place& place,
 void Writes::perform(const Understood& understood, const std::shared_ptr<net::Reply>& reply) {
   if (!understood) return reply->send(understood.error());
   objects_.perform(understood->write, workers_,
-                   [answer = understood->answer, reply](const core::Admitted<core::Written>& written) {
+                   [this, answer = understood->answer, reply](const core::Admitted<core::Written>& written) {
+                     if (written && on_written_ && written->object->key.resource == watched_)
+                       return workers_.post([this, answer, reply, written] {
+                         on_written_(written->object->key);
+                         reply->send(answer(written));
+                       });
                      reply->send(answer(written));
                    });
 }

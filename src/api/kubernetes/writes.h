@@ -20,6 +20,12 @@ class Writes {
   // `workers` decide what is too large for an I/O thread, and try again what lost a race.
   Writes(core::Objects& objects, os::Executor& workers) : objects_(objects), workers_(workers) {}
 
+  // Calls this, on a worker, between a write of this resource and its answer. Before the first write.
+  void on_written(std::string resource, std::function<void(const store::Key&)> call) {
+    watched_ = std::move(resource);
+    on_written_ = std::move(call);
+  }
+
   // Called on I/O threads.
   void create(const Target& target, const Place& place, net::Request request, const Caller& caller,
               net::Reply reply);
@@ -63,6 +69,8 @@ class Writes {
 
   core::Objects& objects_;
   os::Executor& workers_;
+  std::string watched_;
+  std::function<void(const store::Key&)> on_written_;
   const std::shared_ptr<std::atomic<size_t>> waiting_ = std::make_shared<std::atomic<size_t>>(0);
 };
 
@@ -85,5 +93,7 @@ Result<Json> read_apply(std::string_view body);
 
 // Warning headers, as RFC 7234 writes them; bounded.
 void add_warnings(net::Response& response, const std::vector<std::string>& warnings);
+// Of a version that is deprecated.
+void warn_of_version(net::Response& response, const Target& target);
 
 }  // namespace mk::api::kubernetes

@@ -1,0 +1,159 @@
+#include "api/kubernetes/custom.h"
+
+#include <algorithm>
+
+#include "api/kubernetes/limits.h"
+#include "api/kubernetes/status.h"
+#include "base/format.h"
+
+namespace mk::api::kubernetes {
+namespace {
+
+using net::Method;
+
+// What the path of a request names: /apis/GROUP/VERSION[/namespaces/NAMESPACE]/PLURAL[/NAME[/PART]].
+struct Named {
+  std::string group, version, plural, part;
+  Place place;
+  bool in_namespace = false;
+};
+
+enum class Depth : uint8_t { kCollection, kObject, kPart };
+
+Named read_path(const std::vector<std::string>& params, bool in_namespace, Depth depth) {
+  size_t next = 0;
+  const auto take = [&] { return next < params.size() ? params[next++] : std::string(); };
+  Named named;
+  named.group = take();
+  named.version = take();
+  named.in_namespace = in_namespace;
+  if (in_namespace) named.place.space = take();
+  named.plural = take();
+  if (depth != Depth::kCollection) named.place.name = take();
+  if (depth == Depth::kPart) named.part = take();
+  return named;
+}
+
+std::string_view verb_of(Method method, Depth depth) {
+  switch (method) {
+    case Method::kPost:
+      return "create";
+    case Method::kPut:
+      return "update";
+    case Method::kPatch:
+      return "patch";
+    case Method::kDelete:
+      return depth == Depth::kCollection ? "deletecollection" : "delete";
+    default:
+      return depth == Depth::kCollection ? "list" : "get";
+  }
+}
+
+Error not_taken(const Named& named, Method method) {
+  return {Code::kUnimplemented, "method_not_allowed",
+          fmt::format("{}.{} does not take {} here", named.plural, named.group, net::method_name(method))};
+}
+
+class Custom {
+ public:
+  explicit Custom(const CustomPorts& ports) : ports_(ports) {}
+
+  void answer(Method method, const Named& named, Depth depth, net::Request request, const Caller& caller,
+              net::Reply reply) const {
+    // Who may not learn of this kind does not learn whether there is such a kind either.
+    const std::string resource = named.plural + "." + named.group;
+    const std::string_view verb = verb_of(method, depth);
+    if (!core::allowed(caller.identity, core::Permission(verb, resource)))
+      return reply.send(refuse(Error{Code::kPermissionDenied, "forbidden",
+                                     fmt::format("{} may not {} {}", caller.identity.user, verb, resource)}));
+    const kinds::Kind* kind = kinds::find_plural(named.group, named.plural);
+    const bool served = kind && std::ranges::find(kind->versions, named.version) != kind->versions.end();
+    if (!served) return reply.send(refuse(not_here(request.path())));
+    // Built-in kinds have routes of their own; what comes here is what those do not take.
+    if (!kind->custom) return reply.send(refuse(not_taken(named, method)));
+    const Target target{kinds::hold(*kind), named.version};
+    if (!target.kind) return reply.send(refuse(not_here(request.path())));
+    const bool everywhere = kind->namespaced && !named.in_namespace;
+    if (named.in_namespace && !kind->namespaced) return reply.send(refuse(not_here(request.path())));
+    if (depth == Depth::kPart) return part(method, target, named, std::move(request), caller, std::move(reply));
+    if (depth == Depth::kObject) {
+      if (everywhere) return reply.send(refuse(not_here(request.path())));
+      return object(method, target, named.place, std::move(request), caller, std::move(reply));
+    }
+    if (method == Method::kGet) {
+      const bool scoped = kind->namespaced && named.in_namespace;
+      return ports_.reads.collection(target, scoped ? std::optional(named.place.space) : std::nullopt, request, caller,
+                                     std::move(reply));
+    }
+    if (everywhere) return reply.send(refuse(not_taken(named, method)));
+    if (method == Method::kPost)
+      return ports_.writes.create(target, named.place, std::move(request), caller, std::move(reply));
+    ports_.writes.remove_collection(target, named.place, std::move(request), caller, std::move(reply));
+  }
+
+ private:
+  void object(Method method, const Target& target, const Place& place, net::Request request, const Caller& caller,
+              net::Reply reply) const {
+    if (method == Method::kPut)
+      return ports_.writes.replace(target, place, false, std::move(request), caller, std::move(reply));
+    if (method == Method::kPatch)
+      return ports_.writes.patch(target, place, false, std::move(request), caller, std::move(reply));
+    if (method == Method::kDelete)
+      return ports_.writes.remove(target, place, std::move(request), caller, std::move(reply));
+    reply.send(ports_.reads.get(target, place, request));
+  }
+
+  void part(Method method, const Target& target, const Named& named, net::Request request, const Caller& caller,
+            net::Reply reply) const {
+    const bool status = named.part == "status" && target.kind->status_subresource;
+    const bool scale = named.part == "scale" && target.kind->scale_subresource;
+    if (!status && !scale) return reply.send(refuse(not_here(request.path())));
+    if (method == Method::kDelete || method == Method::kPost)
+      return reply.send(refuse(not_taken(named, method)));
+    if (status && method == Method::kGet) return reply.send(ports_.reads.get(target, named.place, request));
+    if (status && method == Method::kPut)
+      return ports_.writes.replace(target, named.place, true, std::move(request), caller, std::move(reply));
+    if (status)
+      return ports_.writes.patch(target, named.place, true, std::move(request), caller, std::move(reply));
+    if (method == Method::kGet) return reply.send(ports_.scales.get(target, named.place, request));
+    // Scaling waits for the disk.
+    ports_.workers.post([&scales = ports_.scales, target, place = named.place, method, who = caller,
+                         asked = std::make_shared<net::Request>(std::move(request)),
+                         later = std::make_shared<net::Reply>(std::move(reply))] {
+      later->send(method == Method::kPut ? scales.replace(target, place, *asked, who)
+                                         : scales.patch(target, place, *asked, who));
+    });
+  }
+
+  const CustomPorts ports_;
+};
+
+}  // namespace
+
+std::vector<Route> custom_routes(const CustomPorts& ports) {
+  const auto custom = std::make_shared<const Custom>(ports);
+  std::vector<Route> routes;
+  const auto add = [&](const std::string& pattern, bool in_namespace, Depth depth,
+                       std::initializer_list<Method> methods) {
+    for (const Method method : methods)
+      // The handler asks for the permission: it depends on the path.
+      routes.push_back({method, pattern, core::Permission::anyone(),
+                        Hot{[custom, method, in_namespace, depth](net::Request request, const Caller& caller,
+                                                                  net::Reply reply) {
+                          const Named named = read_path(request.params, in_namespace, depth);
+                          custom->answer(method, named, depth, std::move(request), caller, std::move(reply));
+                        }},
+                        method == Method::kGet ? 0 : kBodyBytesMax, route_error});
+  };
+  for (const bool in_namespace : {false, true}) {
+    const std::string all =
+        std::string("/apis/{group}/{version}/") + (in_namespace ? "namespaces/{namespace}/" : "") + "{plural}";
+    add(all, in_namespace, Depth::kCollection, {Method::kGet, Method::kPost, Method::kDelete});
+    add(all + "/{name}", in_namespace, Depth::kObject,
+        {Method::kGet, Method::kPut, Method::kPatch, Method::kDelete});
+    add(all + "/{name}/{part}", in_namespace, Depth::kPart, {Method::kGet, Method::kPut, Method::kPatch});
+  }
+  return routes;
+}
+
+}  // namespace mk::api::kubernetes
