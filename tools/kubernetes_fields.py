@@ -13,13 +13,16 @@ PACKAGES = {  # our short name -> where its types are
     "authorization": API / "authorization/v1", "authentication": API / "authentication/v1",
     "coordination": API / "coordination/v1", "autoscaling": API / "autoscaling/v1", "policy": API / "policy/v1",
     "rbac": API / "rbac/v1", "networking": API / "networking/v1", "scheduling": API / "scheduling/v1",
+    "discovery": API / "discovery/v1", "storage": API / "storage/v1", "node": API / "node/v1",
 }
 IMPORTS = {"metav1": "meta", "v1": "core", "corev1": "core", "apiv1": "core"}
 ROOTS = """core.Namespace core.ConfigMap core.Secret core.Pod core.Service core.ServiceAccount core.Event core.Node
 core.ResourceQuota apps.Deployment apps.ReplicaSet batch.Job batch.CronJob coordination.Lease autoscaling.Scale
 authorization.SelfSubjectAccessReview authorization.SelfSubjectRulesReview authentication.SelfSubjectReview
 meta.DeleteOptions policy.PodDisruptionBudget rbac.Role rbac.RoleBinding rbac.ClusterRole rbac.ClusterRoleBinding
-networking.Ingress scheduling.PriorityClass""".split()
+networking.Ingress networking.NetworkPolicy scheduling.PriorityClass apps.StatefulSet apps.DaemonSet
+apps.ControllerRevision core.PersistentVolume core.PersistentVolumeClaim core.LimitRange discovery.EndpointSlice
+storage.StorageClass node.RuntimeClass""".split()
 # Messages whose JSON is not an object of their fields; protobuf.cc decodes them by name.
 SPECIAL = {"meta.Time", "meta.MicroTime", "meta.FieldsV1", "meta.Duration"}
 FOREIGN = {"resource.Quantity": "Quantity", "intstr.IntOrString": "IntOrString", "runtime.RawExtension": "RawExtension"}

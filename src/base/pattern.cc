@@ -8,7 +8,7 @@
 namespace mk {
 namespace {
 
-constexpr size_t kPatternsKept = 512;       // by each thread
+constexpr size_t kPatternsKept = 512;        // by each thread
 constexpr int64_t kPatternMemory = 1 << 20;  // of one expression: refuses what explodes ("(a{1000}){1000}")
 
 RE2::Options options() {
@@ -30,7 +30,8 @@ bool pattern_matches(std::string_view pattern, std::string_view text) {
   auto found = kept.find(std::string(pattern));
   if (found == kept.end()) {
     if (kept.size() >= kPatternsKept) kept.clear();
-    found = kept.emplace(pattern, std::make_unique<RE2>(re2::StringPiece(pattern.data(), pattern.size()), options()))
+    found = kept.emplace(pattern,
+                         std::make_unique<RE2>(re2::StringPiece(pattern.data(), pattern.size()), options()))
                 .first;
   }
   return found->second->ok() && RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *found->second);

@@ -30,8 +30,9 @@ Outcome shape(Admission& a) {
     return refuse(Code::kInvalidArgument, "bad_request", "the object has no metadata");
   // By name: a kind that users bring may be replaced while a write of it runs.
   const std::string_view api = a.object["apiVersion"].text();
-  const bool fits = a.object["kind"].text() == a.kind.kind &&
-                    std::ranges::any_of(a.kind.versions, [&](const auto& v) { return api == a.kind.api_version(v); });
+  const bool fits =
+      a.object["kind"].text() == a.kind.kind &&
+      std::ranges::any_of(a.kind.versions, [&](const auto& v) { return api == a.kind.api_version(v); });
   if (!fits)
     return refuse(Code::kInvalidArgument, "bad_request",
                   fmt::format("the object is {} {}, but {} {} was expected",

@@ -281,7 +281,8 @@ void ControllerHost::start() {
 }
 
 void ControllerHost::watch_also(const std::string& resource) {
-  const bool wanted = std::ranges::any_of(state_->entries, [](const auto& e) { return !!e->controller.every; });
+  const bool wanted =
+      std::ranges::any_of(state_->entries, [](const auto& e) { return !!e->controller.every; });
   if (wanted && state_->started) state_->add_feed(resource);
 }
 
@@ -290,7 +291,8 @@ void ControllerHost::State::add_feed(const std::string& resource) {
   Feed* feed = nullptr;
   {
     std::lock_guard lock(mutex);
-    if (stopping || std::ranges::any_of(feeds, [&](const auto& f) { return f->resource == resource; })) return;
+    if (stopping || std::ranges::any_of(feeds, [&](const auto& f) { return f->resource == resource; }))
+      return;
     feeds.push_back(std::make_unique<Feed>());
     feed = feeds.back().get();
     feed->resource = resource;

@@ -86,7 +86,8 @@ class Collector {
   Result<Again> remove(const store::Object& object, Propagation propagation) {
     const kinds::Kind* kind = kinds::find_resource(object.key.resource);
     if (!kind) return Again::never();  // its definition went; so will it
-    auto removed = objects_.remove(who_, *kind, object.key, {.propagation = propagation, .if_uid = object.uid});
+    auto removed =
+        objects_.remove(who_, *kind, object.key, {.propagation = propagation, .if_uid = object.uid});
     if (!removed && removed.error().error.code != Code::kNotFound)
       return fail(std::move(removed).error().error);
     return Again::never();
@@ -152,7 +153,9 @@ Controller garbage_collector(Objects& objects) {
   Controller controller;
   controller.name = "garbage-collector";
   controller.workers = 2;  // their writes share commits
-  controller.every = [&objects](const Reader&, const store::Object& object) { return concerned(objects, object); };
+  controller.every = [&objects](const Reader&, const store::Object& object) {
+    return concerned(objects, object);
+  };
   auto collector = std::make_shared<Collector>(objects);
   controller.reconcile = [collector](World&, const Key& key) { return collector->collect(key); };
   return controller;

@@ -211,9 +211,10 @@ Write Objects::creation(Identity who, const Kind& kind, std::string space, Json 
       return refused(refuse(Code::kInvalidArgument, "bad_request",
                             "resourceVersion should not be set on objects to be created"));
     if (kind.ending)
-      return refused(refuse(Code::kUnimplemented, "method_not_allowed",
-                            fmt::format("create not allowed while custom resource definition is terminating: {}",
-                                        kind.resource())));
+      return refused(
+          refuse(Code::kUnimplemented, "method_not_allowed",
+                 fmt::format("create not allowed while custom resource definition is terminating: {}",
+                             kind.resource())));
     if (auto open = check_namespace(kind, into, name); !open) return refused(std::move(open));
     const bool generated = name.empty() && !prefix.empty();
     const bool again = generated && ++state->attempts <= limits::kGenerateNameAttempts;
@@ -439,7 +440,8 @@ Admitted<ObjectRef> Objects::remove(const Identity& who, const Kind& kind, const
   return std::move(removed->object);
 }
 
-Result<void> Objects::remove_all(const Identity& who, const Kind& kind, const std::vector<ObjectRef>& objects) {
+Result<void> Objects::remove_all(const Identity& who, const Kind& kind,
+                                 const std::vector<ObjectRef>& objects) {
   struct State {
     std::mutex mutex;
     std::optional<Error> error;  // the first
@@ -462,10 +464,10 @@ Result<void> Objects::remove_all(const Identity& who, const Kind& kind, const st
         state->take(write, {*std::move(one.answer)});
         continue;
       }
-      store_.submit(std::move(one.txn), [state, write, finish = std::move(one.finish)](
-                                            Result<store::Committed> committed) {
-        state->take(write, finish(std::move(committed)));
-      });
+      store_.submit(std::move(one.txn),
+                    [state, write, finish = std::move(one.finish)](Result<store::Committed> committed) {
+                      state->take(write, finish(std::move(committed)));
+                    });
     }
     // Completions come in the order of submission: when this one is there, so are those before it.
     MK_TRY([[maybe_unused]] const auto all_done, store_.commit({}));

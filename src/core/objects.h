@@ -152,8 +152,10 @@ class Objects {
   // Its Written::object is the last state.
   Write removal(Identity who, const kinds::Kind& kind, Key key, RemoveOptions options);
   Admitted<Written> perform(const Write& write);
-  // Removes all of these as far as they are still the same objects; they share commits. Blocks. The first error.
-  Result<void> remove_all(const Identity& who, const kinds::Kind& kind, const std::vector<ObjectRef>& objects);
+  // Removes all of these as far as they are still the same objects; they share commits. Blocks. The first
+  // error.
+  Result<void> remove_all(const Identity& who, const kinds::Kind& kind,
+                          const std::vector<ObjectRef>& objects);
   // The first try runs here; `done` is called here (refused) or on the store's thread (written), and must be
   // quick. Further tries run on `later`.
   void perform(const Write& write, os::Executor& later, Done done);

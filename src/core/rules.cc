@@ -273,6 +273,45 @@ void check_image(const Json& object, const Json*, Causes& causes) {
     causes.push_back(cause_required("spec", "exactly one of path and environment is needed"));
 }
 
+// What runs to an end: a Job's spec, wherever it stands.
+void complete_job_spec(Json& spec) {
+  if (!spec.is_object()) return;
+  if (std::as_const(spec).at({"template", "spec"}).is_object()) complete_pod_spec(spec["template"]["spec"]);
+  if (!spec.contains("completions") && !spec.contains("parallelism")) spec["completions"] = 1;
+  if (!spec.contains("parallelism")) spec["parallelism"] = 1;
+}
+
+void check_job_spec(const Json& spec, const std::string& path, Causes& causes) {
+  const Json& pod = spec.at({"template", "spec"});
+  if (!pod.is_object()) return causes.push_back(cause_required(path + ".template.spec.containers"));
+  check_pod_spec(pod, path + ".template.spec", causes);
+  const std::string_view policy = pod["restartPolicy"].text();
+  if (policy != "OnFailure" && policy != "Never")
+    causes.push_back(cause_unsupported(path + ".template.spec.restartPolicy", pod["restartPolicy"],
+                                       {"OnFailure", "Never"}));
+  if (spec["completionMode"].text() == "Indexed" && !spec.contains("completions"))
+    causes.push_back(cause_required(path + ".completions", "when completion mode is Indexed"));
+}
+
+void complete_job(Json& object, const Json*) {
+  complete_job_spec(object["spec"]);
+}
+void check_job(const Json& object, const Json*, Causes& causes) {
+  check_job_spec(object["spec"], "spec", causes);
+}
+void complete_cron_job(Json& object, const Json*) {
+  if (std::as_const(object).at({"spec", "jobTemplate"}).is_object())
+    complete_job_spec(object["spec"]["jobTemplate"]["spec"]);
+}
+void check_cron_job(const Json& object, const Json*, Causes& causes) {
+  check_job_spec(object.at({"spec", "jobTemplate", "spec"}), "spec.jobTemplate.spec", causes);
+}
+
+void check_disruption_budget(const Json& object, const Json*, Causes& causes) {
+  if (object["spec"].contains("minAvailable") && object["spec"].contains("maxUnavailable"))
+    causes.push_back(cause_invalid("spec", "", "minAvailable and maxUnavailable cannot be both set"));
+}
+
 struct Row {
   std::string_view resource;
   void (*begin)(Json& object);
@@ -288,6 +327,11 @@ constexpr Row kRows[] = {
     {"services", nullptr, nullptr, check_service},
     {"deployments.apps", nullptr, complete_workload, check_workload},
     {"replicasets.apps", nullptr, complete_workload, check_workload},
+    {"statefulsets.apps", nullptr, complete_workload, check_workload},
+    {"daemonsets.apps", nullptr, complete_workload, check_workload},
+    {"jobs.batch", nullptr, complete_job, check_job},
+    {"cronjobs.batch", nullptr, complete_cron_job, check_cron_job},
+    {"poddisruptionbudgets.policy", nullptr, nullptr, check_disruption_budget},
     {"inferenceservices.serving.kserve.io", nullptr, complete_inference_service, check_inference_service},
     {"images.modelkit.dev", nullptr, nullptr, check_image},
     {definitions::kResource, nullptr, definitions::complete, definitions::check, definitions::warn},

@@ -71,7 +71,8 @@ std::string check_int32(const Json& value) {
 std::string check_address(const Json& value, int family, const char* what) {
   unsigned char bytes[16];
   const std::string text(value.text());
-  return inet_pton(family, text.c_str(), bytes) == 1 ? std::string() : fmt::format("must be of type {}", what);
+  return inet_pton(family, text.c_str(), bytes) == 1 ? std::string()
+                                                     : fmt::format("must be of type {}", what);
 }
 std::string check_cidr(const Json& value) {
   const std::string_view text = value.text();
@@ -110,9 +111,11 @@ constexpr Format kFormats[] = {
     {"cidr", check_cidr},
     {"uuid",
      [](const Json& v) {
-       return check_pattern(v, "(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$", "uuid");
+       return check_pattern(v, "(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$",
+                            "uuid");
      }},
-    {"date", [](const Json& v) { return check_pattern(v, "^\\d{4}-(0[1-9]|1[0-2])-([0-2]\\d|3[01])$", "date"); }},
+    {"date",
+     [](const Json& v) { return check_pattern(v, "^\\d{4}-(0[1-9]|1[0-2])-([0-2]\\d|3[01])$", "date"); }},
 };
 
 // Those that a typed client of the kind cannot read when they are wrong.
@@ -162,8 +165,7 @@ void check_string(const Json& schema, const Json& value, const std::string& path
     causes.push_back(cause_too_long(path, static_cast<size_t>(most->integer())));
   const std::string_view pattern = schema["pattern"].text();
   if (!pattern.empty() && !pattern_matches(pattern, text))
-    causes.push_back(
-        cause_invalid(path, value, fmt::format("{} in body should match '{}'", path, pattern)));
+    causes.push_back(cause_invalid(path, value, fmt::format("{} in body should match '{}'", path, pattern)));
 }
 
 void check_enum(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes) {
@@ -183,8 +185,10 @@ void check_number(const Json& schema, const Json& value, const std::string& path
   const Json* least = schema.find("minimum");
   const Json* most = schema.find("maximum");
   const double number = value.number();
-  const bool low = least && (flag(schema, "exclusiveMinimum") ? number <= least->number() : number < least->number());
-  const bool high = most && (flag(schema, "exclusiveMaximum") ? number >= most->number() : number > most->number());
+  const bool low =
+      least && (flag(schema, "exclusiveMinimum") ? number <= least->number() : number < least->number());
+  const bool high =
+      most && (flag(schema, "exclusiveMaximum") ? number >= most->number() : number > most->number());
   if (const double step = schema["multipleOf"].number(); step > 0 && std::fmod(number, step) != 0)
     causes.push_back(cause_invalid(path, value, fmt::format("should be a multiple of {}", step)));
   if (!low && !high) return;
@@ -193,11 +197,11 @@ void check_number(const Json& schema, const Json& value, const std::string& path
     causes.push_back(cause_invalid(
         path, value, fmt::format("must be between {} and {}, inclusive", least->dump(), most->dump())));
   else if (low)
-    causes.push_back(cause_invalid(path, value, fmt::format("must be greater than {}{}", strict ? "" : "or equal to ",
-                                                            least->dump())));
+    causes.push_back(cause_invalid(
+        path, value, fmt::format("must be greater than {}{}", strict ? "" : "or equal to ", least->dump())));
   else
-    causes.push_back(
-        cause_invalid(path, value, fmt::format("must be less than {}{}", strict ? "" : "or equal to ", most->dump())));
+    causes.push_back(cause_invalid(
+        path, value, fmt::format("must be less than {}{}", strict ? "" : "or equal to ", most->dump())));
 }
 
 // No item twice. Sorted texts, so that long lists cost no square.
@@ -213,15 +217,17 @@ void check_unique(const Json& value, const std::string& path, std::vector<Cause>
 void check_list(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
                 Dialect dialect) {
   if (const auto least = static_cast<size_t>(schema["minItems"].integer()); value.size() < least)
-    causes.push_back(dialect == Dialect::kBuiltIn
-                         ? cause_required(path)
-                         : cause_invalid(path, static_cast<int64_t>(value.size()),
-                                         fmt::format("{} in body should have at least {} items", path, least)));
+    causes.push_back(
+        dialect == Dialect::kBuiltIn
+            ? cause_required(path)
+            : cause_invalid(path, static_cast<int64_t>(value.size()),
+                            fmt::format("{} in body should have at least {} items", path, least)));
   if (const Json* most = schema.find("maxItems"); most && value.size() > static_cast<size_t>(most->integer()))
     causes.push_back(
         {path, "FieldValueTooMany",
          fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
-  for (size_t i = 0; i < value.size(); ++i) validate(schema["items"], value[i], at_index(path, i), causes, dialect);
+  for (size_t i = 0; i < value.size(); ++i)
+    validate(schema["items"], value[i], at_index(path, i), causes, dialect);
   if (flag(schema, "uniqueItems") ||
       (dialect == Dialect::kCustom && schema["x-kubernetes-list-type"].text() == "set"))
     check_unique(value, path, causes);
@@ -251,11 +257,14 @@ void check_object(const Json& schema, const Json& value, const std::string& path
       causes.push_back(cause_required(join(path, field.text())));
   }
   if (const auto least = schema["minProperties"].integer(); static_cast<int64_t>(value.size()) < least)
-    causes.push_back(cause_invalid(path, static_cast<int64_t>(value.size()),
-                                   fmt::format("{} in body should have at least {} properties", path, least)));
-  if (const Json* most = schema.find("maxProperties"); most && static_cast<int64_t>(value.size()) > most->integer())
-    causes.push_back({path, "FieldValueTooMany",
-                      fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
+    causes.push_back(
+        cause_invalid(path, static_cast<int64_t>(value.size()),
+                      fmt::format("{} in body should have at least {} properties", path, least)));
+  if (const Json* most = schema.find("maxProperties");
+      most && static_cast<int64_t>(value.size()) > most->integer())
+    causes.push_back(
+        {path, "FieldValueTooMany",
+         fmt::format("Too many: {}: must have at most {} items", value.size(), most->integer())});
   if (flag(schema, "x-kubernetes-embedded-resource"))
     for (const char* field : {"apiVersion", "kind"})
       if (value[field].text().empty()) causes.push_back(cause_required(join(path, field)));
@@ -280,21 +289,22 @@ bool holds(const Json& schema, const Json& value, const std::string& path, Diale
 }
 
 // allOf, anyOf, oneOf, not.
-void check_junctors(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
-                    Dialect dialect) {
+void check_junctors(const Json& schema, const Json& value, const std::string& path,
+                    std::vector<Cause>& causes, Dialect dialect) {
   for (const Json& part : schema["allOf"].items()) validate(part, value, path, causes, dialect);
   const auto holding = [&](const char* junctor) {
     return std::ranges::count_if(schema[junctor].items(),
                                  [&](const Json& part) { return holds(part, value, path, dialect); });
   };
   if (schema.contains("anyOf") && holding("anyOf") == 0)
-    causes.push_back(
-        cause_invalid(path, value, fmt::format("{} in body must validate at least one schema (anyOf)", path)));
+    causes.push_back(cause_invalid(
+        path, value, fmt::format("{} in body must validate at least one schema (anyOf)", path)));
   if (schema.contains("oneOf") && holding("oneOf") != 1)
-    causes.push_back(
-        cause_invalid(path, value, fmt::format("{} in body must validate one and only one schema (oneOf)", path)));
+    causes.push_back(cause_invalid(
+        path, value, fmt::format("{} in body must validate one and only one schema (oneOf)", path)));
   if (schema.contains("not") && holds(schema["not"], value, path, dialect))
-    causes.push_back(cause_invalid(path, value, fmt::format("{} in body must not validate the schema (not)", path)));
+    causes.push_back(
+        cause_invalid(path, value, fmt::format("{} in body must not validate the schema (not)", path)));
 }
 
 }  // namespace
@@ -328,7 +338,8 @@ void prune(const Json& given, Json& value, const std::string& path, std::vector<
   for (auto it = members.begin(); it != members.end();) {
     const Json* known = properties ? properties->find(it->first) : nullptr;
     if (!known && rest.is_object()) known = &rest;
-    const bool own = embedded && (it->first == "apiVersion" || it->first == "kind" || it->first == "metadata");
+    const bool own =
+        embedded && (it->first == "apiVersion" || it->first == "kind" || it->first == "metadata");
     if (!known && !keep && !own) {
       unknown.push_back(join(path, it->first));
       it = members.erase(it);

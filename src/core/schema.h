@@ -11,8 +11,8 @@ namespace mk::core::schema {
 // Whose schema it is. Built-in kinds treat an empty string as not given, as Go's types do.
 enum class Dialect : uint8_t { kBuiltIn, kCustom };
 
-// Removes fields that the schema does not know, naming each ("spec.foo"), and nulls, which mean "not given" unless the
-// schema says otherwise.
+// Removes fields that the schema does not know, naming each ("spec.foo"), and nulls, which mean "not given"
+// unless the schema says otherwise.
 void prune(const Json& schema, Json& value, const std::string& path, std::vector<std::string>& unknown);
 // Fills in defaults, and writes quantities given as numbers as text.
 void fill_defaults(const Json& schema, Json& value);

@@ -101,7 +101,8 @@ Kind kind_of(const Json& row, const Json& definitions) {
   kind.schema = row["schema"];
   kind.schema["type"] = "object";
   Json& properties = kind.schema["properties"];
-  properties["apiVersion"] = Json::object({{"type", "string"}, {"description", "Group and version of the kind."}});
+  properties["apiVersion"] =
+      Json::object({{"type", "string"}, {"description", "Group and version of the kind."}});
   properties["kind"] = Json::object({{"type", "string"}, {"description", "What the object is."}});
   properties["metadata"] = Json::object({{"$ref", "ObjectMeta"}});
   inline_definitions(kind.schema, definitions);

@@ -1,6 +1,6 @@
 // What a kind of object is, as data: names, schema, printer columns, subresources. No behaviour.
-// The registry begins with the embedded src/kinds/<group>/<kind>.yaml files; kinds that users bring are added while we
-// run (registry.h). Readers take no lock: they see one immutable snapshot or the next. Thread-safe.
+// The registry begins with the embedded src/kinds/<group>/<kind>.yaml files; kinds that users bring are added
+// while we run (registry.h). Readers take no lock: they see one immutable snapshot or the next. Thread-safe.
 #pragma once
 #include <iterator>
 #include <memory>
@@ -54,8 +54,8 @@ struct Kind {
     std::string warning;  // "... is deprecated"; sent to who uses it
   };
   bool custom = false;
-  bool ending = false;              // its definition is being deleted: nothing new is made
-  std::string list_kind;            // empty = kind + "List"
+  bool ending = false;               // its definition is being deleted: nothing new is made
+  std::string list_kind;             // empty = kind + "List"
   std::vector<Version> own_schemas;  // versions with a schema of their own; the storage version's is `schema`
   // Where the scale subresource reads and writes, as paths of field names.
   std::vector<std::string> replicas_path = {"spec", "replicas"};
@@ -116,9 +116,9 @@ class Kinds {
 Kinds all();
 uint64_t generation();
 
-// What these return is valid for a minute at least after the kind has been replaced (registry.h): long enough for a
-// call. Who keeps a kind longer holds it.
-const Kind* find_resource(std::string_view resource);                          // "pods", "deployments.apps"
+// What these return is valid for a minute at least after the kind has been replaced (registry.h): long enough
+// for a call. Who keeps a kind longer holds it.
+const Kind* find_resource(std::string_view resource);  // "pods", "deployments.apps"
 const Kind* find_plural(std::string_view group, std::string_view plural);
 const Kind* find_kind(std::string_view group, std::string_view kind);  // "apps", "Deployment"
 const Kind* find_kind_of(const Json& object);                          // by apiVersion and kind

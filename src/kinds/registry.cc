@@ -13,7 +13,8 @@ namespace {
 
 // All kinds at one moment, with the two indexes that hot paths ask.
 struct Snapshot {
-  Snapshot(std::shared_ptr<const Kinds::List> list, uint64_t generation) : kinds(std::move(list), generation) {
+  Snapshot(std::shared_ptr<const Kinds::List> list, uint64_t generation)
+      : kinds(std::move(list), generation) {
     for (const Kind& kind : kinds) {
       by_resource.emplace(kind.resource(), &kind);
       by_kind.emplace(kind.group + "/" + kind.kind, &kind);
@@ -26,7 +27,8 @@ struct Snapshot {
 // Readers load one pointer. What was replaced is kept until no call can be using it any more.
 class Registry {
  public:
-  Registry() : newest_(std::make_shared<const Snapshot>(std::make_shared<Kinds::List>(built_in().list()), 0)) {
+  Registry()
+      : newest_(std::make_shared<const Snapshot>(std::make_shared<Kinds::List>(built_in().list()), 0)) {
     current_ = newest_.get();
   }
 
@@ -88,7 +90,8 @@ std::string lower(std::string_view text) {
 void install(Kind kind, Duration now) {
   auto made = std::make_shared<const Kind>(std::move(kind));
   registry().change(now, [&](Kinds::List& list) {
-    std::erase_if(list, [&](const KindRef& k) { return k->group == made->group && k->plural == made->plural; });
+    std::erase_if(list,
+                  [&](const KindRef& k) { return k->group == made->group && k->plural == made->plural; });
     list.push_back(made);
     return true;
   });

@@ -1,4 +1,5 @@
-// Kinds that come and go while we run. Few and rare: each change makes a new snapshot of all kinds. Thread-safe.
+// Kinds that come and go while we run. Few and rare: each change makes a new snapshot of all kinds.
+// Thread-safe.
 #pragma once
 #include "base/time.h"
 #include "kinds/kind.h"

@@ -28,8 +28,9 @@ struct Api::State {
         scales(ports.objects),
         logs(ports.objects, ports.pods) {
     if (ports.definitions)
-      writes.on_written(std::string(core::definitions::kResource),
-                        [definitions = ports.definitions](const store::Key& key) { definitions->refresh(key.name); });
+      writes.on_written(
+          std::string(core::definitions::kResource),
+          [definitions = ports.definitions](const store::Key& key) { definitions->refresh(key.name); });
   }
 
   Ports ports;
@@ -99,9 +100,8 @@ class Builder {
     // Making them takes a while after the kinds have changed: not on an I/O thread.
     described("/openapi/v2", [&s = s_](net::Request& r) { return s.documents.now()->openapi->swagger(r); });
     described("/openapi/v3", [&s = s_](net::Request& r) { return s.documents.now()->openapi->index(r); });
-    described("/openapi/v3/{path...}", [&s = s_](net::Request& r) {
-      return s.documents.now()->openapi->document(r.params.at(0), r);
-    });
+    described("/openapi/v3/{path...}",
+              [&s = s_](net::Request& r) { return s.documents.now()->openapi->document(r.params.at(0), r); });
     review("/apis/authentication.k8s.io/v1/selfsubjectreviews", review_self);
     review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review_own_access);
     review("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review_own_rules);
@@ -217,9 +217,8 @@ class Builder {
     routes_.push_back({Method::kGet,
                        path,
                        {"get", "discovery"},
-                       Whole([answer = std::move(answer)](net::Request request, const Caller&, net::Reply reply) {
-                         reply.send(answer(request));
-                       }),
+                       Whole([answer = std::move(answer)](net::Request request, const Caller&,
+                                                          net::Reply reply) { reply.send(answer(request)); }),
                        0,
                        route_error});
   }
@@ -259,8 +258,8 @@ std::vector<Route> Api::routes() {
     for (const std::string& version : kind.versions) builder.kind(kind, version);
   builder.everything_else();
   std::vector<Route> routes = builder.take();
-  for (Route& route : custom_routes({state_->ports.objects, state_->reads, state_->writes, state_->scales,
-                                     state_->ports.executor}))
+  for (Route& route : custom_routes(
+           {state_->ports.objects, state_->reads, state_->writes, state_->scales, state_->ports.executor}))
     routes.push_back(std::move(route));
   return routes;
 }

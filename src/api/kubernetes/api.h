@@ -18,7 +18,8 @@ struct Ports {
   os::Executor& executor;       // reads large writes and prints long lists
   os::Executor& watches;        // pumps watches: threads of its own, so that nothing else holds them up
   core::PodIo* pods = nullptr;  // null: logs are unavailable
-  // Makes kinds that users bring served, before the write of their definition is answered; null: they come later.
+  // Makes kinds that users bring served, before the write of their definition is answered; null: they come
+  // later.
   core::Definitions* definitions = nullptr;
 };
 

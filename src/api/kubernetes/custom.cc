@@ -75,15 +75,16 @@ class Custom {
     if (!target.kind) return reply.send(refuse(not_here(request.path())));
     const bool everywhere = kind->namespaced && !named.in_namespace;
     if (named.in_namespace && !kind->namespaced) return reply.send(refuse(not_here(request.path())));
-    if (depth == Depth::kPart) return part(method, target, named, std::move(request), caller, std::move(reply));
+    if (depth == Depth::kPart)
+      return part(method, target, named, std::move(request), caller, std::move(reply));
     if (depth == Depth::kObject) {
       if (everywhere) return reply.send(refuse(not_here(request.path())));
       return object(method, target, named.place, std::move(request), caller, std::move(reply));
     }
     if (method == Method::kGet) {
       const bool scoped = kind->namespaced && named.in_namespace;
-      return ports_.reads.collection(target, scoped ? std::optional(named.place.space) : std::nullopt, request, caller,
-                                     std::move(reply));
+      return ports_.reads.collection(target, scoped ? std::optional(named.place.space) : std::nullopt,
+                                     request, caller, std::move(reply));
     }
     if (everywhere) return reply.send(refuse(not_taken(named, method)));
     if (method == Method::kPost)
@@ -92,8 +93,8 @@ class Custom {
   }
 
  private:
-  void object(Method method, const Target& target, const Place& place, net::Request request, const Caller& caller,
-              net::Reply reply) const {
+  void object(Method method, const Target& target, const Place& place, net::Request request,
+              const Caller& caller, net::Reply reply) const {
     if (method == Method::kPut)
       return ports_.writes.replace(target, place, false, std::move(request), caller, std::move(reply));
     if (method == Method::kPatch)
@@ -103,8 +104,8 @@ class Custom {
     reply.send(ports_.reads.get(target, place, request));
   }
 
-  void part(Method method, const Target& target, const Named& named, net::Request request, const Caller& caller,
-            net::Reply reply) const {
+  void part(Method method, const Target& target, const Named& named, net::Request request,
+            const Caller& caller, net::Reply reply) const {
     const bool status = named.part == "status" && target.kind->status_subresource;
     const bool scale = named.part == "scale" && target.kind->scale_subresource;
     if (!status && !scale) return reply.send(refuse(not_here(request.path())));
@@ -146,8 +147,8 @@ std::vector<Route> custom_routes(const CustomPorts& ports) {
                         method == Method::kGet ? 0 : kBodyBytesMax, route_error});
   };
   for (const bool in_namespace : {false, true}) {
-    const std::string all =
-        std::string("/apis/{group}/{version}/") + (in_namespace ? "namespaces/{namespace}/" : "") + "{plural}";
+    const std::string all = std::string("/apis/{group}/{version}/") +
+                            (in_namespace ? "namespaces/{namespace}/" : "") + "{plural}";
     add(all, in_namespace, Depth::kCollection, {Method::kGet, Method::kPost, Method::kDelete});
     add(all + "/{name}", in_namespace, Depth::kObject,
         {Method::kGet, Method::kPut, Method::kPatch, Method::kDelete});

@@ -22,7 +22,8 @@ Json body(const mk::net::Response& response) {
 }
 
 void collect_refs(const Json& value, std::set<std::string>& refs) {
-  if (const Json* ref = value.find("$ref")) refs.insert(std::string(ref->text()));
+  // As a string; a field may have this name, too.
+  if (const Json* ref = value.find("$ref"); ref && ref->is_string()) refs.insert(std::string(ref->text()));
   for (const auto& [key, member] : value.members()) collect_refs(member, refs);
   for (const Json& item : value.items()) collect_refs(item, refs);
 }

@@ -22,12 +22,13 @@ Json list_metadata(const Encoder::Page& page) {
 
 }  // namespace
 
-// The object as the version asked for has it: without conversion, that is another name, less of what its schema does not
-// know and more of what its schema fills in.
+// The object as the version asked for has it: without conversion, that is another name, less of what its
+// schema does not know and more of what its schema fills in.
 Json Encoder::in_version(const store::Object& object) const {
   Json json = object.json();
   json["apiVersion"] = target_.api_version();
-  if (const kinds::Kind::Version* own = target_.kind->find_own(target_.version); own && !target_.is_storage_version()) {
+  if (const kinds::Kind::Version* own = target_.kind->find_own(target_.version);
+      own && !target_.is_storage_version()) {
     std::vector<std::string> unknown;
     core::schema::prune(own->schema, json, "", unknown);
     core::schema::fill_defaults(own->schema, json);
@@ -54,7 +55,8 @@ Json Encoder::row(const store::Object& object) const {
   Json json = in_version(object);
   Json cells = Json::array();
   const Time now = clock_.now();
-  for (const kinds::Column& column : target_.kind->columns_of(target_.version)) cells.push_back(kinds::cell(column, json, now));
+  for (const kinds::Column& column : target_.kind->columns_of(target_.version))
+    cells.push_back(kinds::cell(column, json, now));
   Json out = Json::object({{"cells", std::move(cells)}});
   if (row_object_ == RowObject::kNone) out["object"] = Json();
   if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);

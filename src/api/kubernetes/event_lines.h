@@ -1,5 +1,5 @@
-// The latest lines of watches, so that an event is printed once for all who watch alike, however many they are.
-// Thread-safe.
+// The latest lines of watches, so that an event is printed once for all who watch alike, however many they
+// are. Thread-safe.
 #pragma once
 #include <memory>
 #include <mutex>

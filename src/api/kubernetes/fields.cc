@@ -21,6 +21,9 @@ constexpr std::pair<std::string_view, std::string_view> kPackages[] = {
     {"rbac.authorization.k8s.io", "rbac"},
     {"networking.k8s.io", "networking"},
     {"scheduling.k8s.io", "scheduling"},
+    {"discovery.k8s.io", "discovery"},
+    {"storage.k8s.io", "storage"},
+    {"node.k8s.io", "node"},
 };
 
 std::string_view cut(std::string_view& text, char end) {

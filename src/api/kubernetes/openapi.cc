@@ -234,11 +234,10 @@ const std::map<std::string, OpenApi::Part>& OpenApi::documents() {
     if (old != known.end() && old->second.kinds == part.kinds)
       part.document = std::move(old->second.document);
     else
-      part.document =
-          Document::of(openapi_v3(kinds_, versions[path].first, versions[path].second).dump());
+      part.document = Document::of(openapi_v3(kinds_, versions[path].first, versions[path].second).dump());
     const std::string& etag = part.document.etag;
     paths[path] = Json::object({{"serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path,
-                                                                   etag.substr(1, etag.size() - 2))}});
+                                                                  etag.substr(1, etag.size() - 2))}});
   }
   index_ = Document::of(Json::object({{"paths", std::move(paths)}}).dump());
   return documents_;

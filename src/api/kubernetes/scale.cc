@@ -123,12 +123,13 @@ net::Response Scales::apply(const Target& target, const Place& place, const net:
                               {"metadata", Json::object({{"name", place.name}})},
                               {"spec", Json::object()}});
   if (!place.space.empty()) config["metadata"]["namespace"] = place.space;
-  if (const auto taken = take_over(config, *scale); !taken) return refuse(taken.error(), object_about);
+  if (const auto taken = take_over(*target.kind, config, *scale); !taken)
+    return refuse(taken.error(), object_about);
   const bool force = query_boolean(*query, "force").value_or(false);
   const auto written =
       objects_.apply(caller.identity, *target.kind, place.key(target), config, force, *options);
   if (!written) return refuse(written.error(), object_about);
-  return write_body(scale_of(written->object->json()).dump(), *wanted);
+  return write_body(scale_of(*target.kind, written->object->json()).dump(), *wanted);
 }
 
 net::Response Scales::change(const Target& target, const Place& place, const net::Request& request,

@@ -25,8 +25,8 @@ void answer_with_error(net::Reply reply, const Error& error) {
 struct Watches::State : std::enable_shared_from_this<State> {
   State(store::Store& s, os::Executor& e, WatchTiming t) : store(s), executor(e), timing(t) {}
 
-  // One turn of one task for all sessions that have something to do, instead of a task for each. When they are
-  // many, a turn waits a little, so that each of them sends several events in one piece.
+  // One turn of one task for all sessions that have something to do, instead of a task for each. When they
+  // are many, a turn waits a little, so that each of them sends several events in one piece.
   void wake(std::shared_ptr<Session> session) {
     const std::lock_guard lock(due_mutex);
     due.push_back(std::move(session));

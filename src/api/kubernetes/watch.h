@@ -1,6 +1,6 @@
-// Watches: long replies of one JSON event a line. No thread belongs to a watch; events are pumped in turns on the
-// executor when the store says that some wait, as fast as the client reads. What all watchers of a kind read is
-// printed once. Thread-safe.
+// Watches: long replies of one JSON event a line. No thread belongs to a watch; events are pumped in turns on
+// the executor when the store says that some wait, as fast as the client reads. What all watchers of a kind
+// read is printed once. Thread-safe.
 #pragma once
 #include <memory>
 #include <optional>

@@ -121,8 +121,8 @@ kinds::Kind kind_of(const Json& definition) {
   kind.short_names = texts(names["shortNames"]);
   kind.categories = texts(names["categories"]);
   kind.namespaced = spec["scope"].text() != "Cluster";
-  // The version that is stored comes first; when nobody may ask for it, the first that is served stands in: without
-  // conversion they differ in their name only.
+  // The version that is stored comes first; when nobody may ask for it, the first that is served stands in:
+  // without conversion they differ in their name only.
   const Json* storage = nullptr;
   for (const Json& version : spec["versions"].items()) {
     if (!version["served"].boolean()) continue;
@@ -132,7 +132,8 @@ kinds::Kind kind_of(const Json& definition) {
       kind.versions.insert(kind.versions.begin(), name);
     else
       kind.versions.push_back(name);
-    kind.own_schemas.push_back({name, served_schema(version), columns_of(version), deprecation(kind, version)});
+    kind.own_schemas.push_back(
+        {name, served_schema(version), columns_of(version), deprecation(kind, version)});
   }
   if (!storage) return kind;  // nothing is served
   const std::string stored((*storage)["name"].text());
@@ -185,10 +186,10 @@ std::vector<std::string> unenforced_rules(const Json& definition) {
 void warn(const Json& definition, std::vector<std::string>& warnings) {
   const auto rules = unenforced_rules(definition);
   if (rules.empty()) return;
-  warnings.push_back(
-      fmt::format("the rules in x-kubernetes-validations of {} field{} are kept but not enforced by this server "
-                  "(first: {})",
-                  rules.size(), rules.size() == 1 ? "" : "s", rules.front()));
+  warnings.push_back(fmt::format(
+      "the rules in x-kubernetes-validations of {} field{} are kept but not enforced by this server "
+      "(first: {})",
+      rules.size(), rules.size() == 1 ? "" : "s", rules.front()));
 }
 
 }  // namespace mk::core::definitions

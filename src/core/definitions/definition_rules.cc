@@ -26,8 +26,8 @@ constexpr std::string_view kStructure[] = {"type",
                                            "additionalProperties",
                                            "x-kubernetes-preserve-unknown-fields",
                                            "x-kubernetes-embedded-resource"};
-constexpr std::string_view kForbidden[] = {"$ref", "definitions", "dependencies", "patternProperties",
-                                           "additionalItems", "id", "$schema"};
+constexpr std::string_view kForbidden[] = {
+    "$ref", "definitions", "dependencies", "patternProperties", "additionalItems", "id", "$schema"};
 
 bool flag(const Json& schema, std::string_view name) {
   return schema[name].boolean();
@@ -72,9 +72,11 @@ void check_type(const Json& schema, const std::string& path, Causes& causes) {
   const bool free =
       flag(schema, "x-kubernetes-int-or-string") || flag(schema, "x-kubernetes-preserve-unknown-fields");
   if (type.empty()) {
-    if (!free) causes.push_back(cause_required(path + ".type", "must not be empty for specified object fields"));
+    if (!free)
+      causes.push_back(cause_required(path + ".type", "must not be empty for specified object fields"));
   } else if (std::ranges::find(kTypes, type) == std::end(kTypes)) {
-    causes.push_back(cause_unsupported(path + ".type", schema["type"], {std::begin(kTypes), std::end(kTypes)}));
+    causes.push_back(
+        cause_unsupported(path + ".type", schema["type"], {std::begin(kTypes), std::end(kTypes)}));
   } else if (flag(schema, "x-kubernetes-int-or-string")) {
     causes.push_back(
         cause_forbidden(path + ".type", "must be empty when x-kubernetes-int-or-string is true"));
@@ -129,12 +131,13 @@ void check_versions(const Json& spec, Causes& causes) {
     const Json& columns = version["additionalPrinterColumns"];
     for (size_t c = 0; c < columns.size(); ++c)
       if (!JsonPath::parse(columns[c]["jsonPath"].text()))
-        causes.push_back(cause_invalid(fmt::format("{}.additionalPrinterColumns[{}].jsonPath", path, c),
-                                       columns[c]["jsonPath"],
-                                       "is not a path that this server reads; it reads .a.b, [0], [-1:], [*] and "
-                                       "[?(@.x=='y')]"));
+        causes.push_back(cause_invalid(
+            fmt::format("{}.additionalPrinterColumns[{}].jsonPath", path, c), columns[c]["jsonPath"],
+            "is not a path that this server reads; it reads .a.b, [0], [-1:], [*] and "
+            "[?(@.x=='y')]"));
     const Json& scale = version.at({"subresources", "scale"});
-    for (const auto& [field, start] : {std::pair{"specReplicasPath", "spec"}, {"statusReplicasPath", "status"}}) {
+    for (const auto& [field, start] :
+         {std::pair{"specReplicasPath", "spec"}, {"statusReplicasPath", "status"}}) {
       if (!scale.is_object()) break;
       const auto parts = field_path(scale[field].text());
       if (parts.size() < 2 || parts.front() != start)
@@ -146,7 +149,8 @@ void check_versions(const Json& spec, Causes& causes) {
     causes.push_back(cause_invalid("spec.versions", static_cast<int64_t>(storage),
                                    "must have exactly one version marked as storage version"));
   if (served == 0 && !versions.empty())
-    causes.push_back(cause_invalid("spec.versions", static_cast<int64_t>(served), "one version at least must be served"));
+    causes.push_back(
+        cause_invalid("spec.versions", static_cast<int64_t>(served), "one version at least must be served"));
 }
 
 void check_names(const Json& definition, Causes& causes) {
@@ -162,13 +166,15 @@ void check_names(const Json& definition, Causes& causes) {
       causes.push_back(cause_invalid(fmt::format("spec.names.{}", field), names[field], why));
   for (size_t i = 0; i < names["shortNames"].size(); ++i)
     if (std::string why = names::dns_1035_label(names["shortNames"][i].text()); !why.empty())
-      causes.push_back(cause_invalid(fmt::format("spec.names.shortNames[{}]", i), names["shortNames"][i], why));
+      causes.push_back(
+          cause_invalid(fmt::format("spec.names.shortNames[{}]", i), names["shortNames"][i], why));
   for (const char* field : {"kind", "listKind"})
     if (!pattern_matches("^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$", names[field].text()))
       causes.push_back(cause_invalid(fmt::format("spec.names.{}", field), names[field],
                                      "must be letters, digits and '-', and begin with a letter"));
   if (names["kind"] == names["listKind"])
-    causes.push_back(cause_invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"));
+    causes.push_back(
+        cause_invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"));
   const std::string wanted = fmt::format("{}.{}", names["plural"].text(), group);
   const Json& name = definition.at({"metadata", "name"});
   if (name.text() != wanted)
@@ -188,7 +194,8 @@ void check_change(const Json& definition, const Json& old, Causes& causes) {
   for (size_t i = 0; i < stored.size(); ++i) {
     const auto& versions = definition.at({"spec", "versions"}).items();
     if (std::ranges::none_of(versions, [&](const Json& v) { return v["name"] == stored[i]; }))
-      causes.push_back(cause_invalid(fmt::format("status.storedVersions[{}]", i), stored[i], "must appear in spec.versions"));
+      causes.push_back(cause_invalid(fmt::format("status.storedVersions[{}]", i), stored[i],
+                                     "must appear in spec.versions"));
   }
 }
 
@@ -197,7 +204,8 @@ void check_change(const Json& definition, const Json& old, Causes& causes) {
 void check_schema(const Json& schema, const std::string& path, Causes& causes) {
   if (causes.size() >= limits::kCausesMax || !schema.is_object()) return;
   for (const std::string_view word : kForbidden)
-    if (schema.contains(word)) causes.push_back(cause_forbidden(fmt::format("{}.{}", path, word), "is not supported"));
+    if (schema.contains(word))
+      causes.push_back(cause_forbidden(fmt::format("{}.{}", path, word), "is not supported"));
   check_type(schema, path, causes);
   check_pattern(schema, path, causes);
   check_list(schema, path, causes);
@@ -205,7 +213,8 @@ void check_schema(const Json& schema, const std::string& path, Causes& causes) {
   check_default(schema, path, causes);
   const Json& rest = schema["additionalProperties"];
   if (schema.contains("properties") && rest.is_object())
-    causes.push_back(cause_forbidden(path + ".additionalProperties", "additionalProperties and properties are mutual exclusive"));
+    causes.push_back(cause_forbidden(path + ".additionalProperties",
+                                     "additionalProperties and properties are mutual exclusive"));
   for (const auto& [name, part] : schema["properties"].members())
     check_schema(part, fmt::format("{}.properties[{}]", path, name), causes);
   if (schema["items"].is_array())
@@ -219,7 +228,8 @@ void check(const Json& definition, const Json* old, Causes& causes) {
   check_names(definition, causes);
   check_versions(spec, causes);
   if (flag(spec, "preserveUnknownFields"))
-    causes.push_back(cause_invalid("spec.preserveUnknownFields", true, "must be false in order to use defaults in the schema"));
+    causes.push_back(cause_invalid("spec.preserveUnknownFields", true,
+                                   "must be false in order to use defaults in the schema"));
   if (const Json& strategy = spec.at({"conversion", "strategy"}); strategy.text() != "None")
     causes.push_back(cause_unsupported("spec.conversion.strategy", strategy, {"None"}));
   if (old) check_change(definition, *old, causes);

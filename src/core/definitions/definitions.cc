@@ -44,18 +44,21 @@ Json conditions_of(const Json& definition, Time now) {
   const NameVerdict names = judge_names(definitions::kind_of(definition));
   const bool accepted = names.reason.empty();
   Json list = Json::array();
-  list.push_back(condition("NamesAccepted", accepted, accepted ? "NoConflicts" : std::string_view(names.reason),
+  list.push_back(condition("NamesAccepted", accepted,
+                           accepted ? "NoConflicts" : std::string_view(names.reason),
                            accepted ? "no conflicts found" : names.message, now));
   list.push_back(condition("Established", accepted, accepted ? "InitialNamesAccepted" : "NotAccepted",
-                           names.by_us ? "modelkit serves this kind itself; the schema of this definition is not used"
-                           : accepted  ? "the initial names have been accepted"
-                                       : "not all names are accepted",
+                           names.by_us
+                               ? "modelkit serves this kind itself; the schema of this definition is not used"
+                           : accepted ? "the initial names have been accepted"
+                                      : "not all names are accepted",
                            now));
   if (const auto rules = definitions::unenforced_rules(definition); !rules.empty())
-    list.push_back(condition("ValidationRulesEnforced", false, "NotSupported",
-                             fmt::format("x-kubernetes-validations are kept but not enforced: {} fields, first {}",
-                                         rules.size(), rules.front()),
-                             now));
+    list.push_back(
+        condition("ValidationRulesEnforced", false, "NotSupported",
+                  fmt::format("x-kubernetes-validations are kept but not enforced: {} fields, first {}",
+                              rules.size(), rules.front()),
+                  now));
   if (is_deleting(definition))
     list.push_back(condition("Terminating", true, "InstanceDeletionInProgress",
                              "CustomResource deletion is in progress", now));
@@ -71,8 +74,8 @@ Json status_of(const Json& definition, Time now) {
       accepted ? definition.at({"spec", "names"}) : Json::object({{"plural", ""}, {"kind", ""}});
   Json& stored = status["storedVersions"];
   for (const Json& version : definition.at({"spec", "versions"}).items())
-    if (version["storage"].boolean() &&
-        std::ranges::find(std::as_const(stored).items(), version["name"]) == std::as_const(stored).items().end())
+    if (version["storage"].boolean() && std::ranges::find(std::as_const(stored).items(), version["name"]) ==
+                                            std::as_const(stored).items().end())
       stored.push_back(version["name"]);
   return status;
 }
@@ -192,7 +195,8 @@ Result<void> Definitions::write_status(const Key& key) {
     return definition;
   };
   auto written = objects_.modify(who(), *kinds::find_resource(definitions::kResource), key, true, change);
-  if (!written && written.error().error.code != Code::kNotFound) return fail(std::move(written).error().error);
+  if (!written && written.error().error.code != Code::kNotFound)
+    return fail(std::move(written).error().error);
   return {};
 }
 
@@ -213,8 +217,10 @@ Result<Again> Definitions::end(const ObjectRef& object, const Json& definition) 
       std::erase(next["metadata"]["finalizers"].items(), Json(definitions::kCleanup));
     return next;
   };
-  auto written = objects_.modify(who(), *kinds::find_resource(definitions::kResource), object->key, false, let_go);
-  if (!written && written.error().error.code != Code::kNotFound) return fail(std::move(written).error().error);
+  auto written =
+      objects_.modify(who(), *kinds::find_resource(definitions::kResource), object->key, false, let_go);
+  if (!written && written.error().error.code != Code::kNotFound)
+    return fail(std::move(written).error().error);
   refresh(object->key.name);
   return Again::never();
 }

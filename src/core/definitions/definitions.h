@@ -1,4 +1,5 @@
-// Kinds that users bring: keeps the registry of kinds as the stored CustomResourceDefinitions say. Thread-safe.
+// Kinds that users bring: keeps the registry of kinds as the stored CustomResourceDefinitions say.
+// Thread-safe.
 #pragma once
 #include <functional>
 #include <map>
@@ -17,8 +18,8 @@ class Definitions {
 
   // Everything that is stored. Once, before anybody asks for kinds.
   void load();
-  // Makes the registry say what the definition `name` says now. What wrote a definition calls it before it answers,
-  // so that the kind is served by then.
+  // Makes the registry say what the definition `name` says now. What wrote a definition calls it before it
+  // answers, so that the kind is served by then.
   void refresh(const std::string& name);
   // Told the resource of each kind that comes. Set before load().
   void on_served(std::function<void(const std::string& resource)> call) { on_served_ = std::move(call); }
@@ -43,8 +44,8 @@ class Definitions {
   std::map<std::string, Served> served_;  // by the definition's name
 };
 
-// Why the names of `kind` cannot be had, in the reason and message of a condition; empty = they can. `by_us` = the
-// program itself brings this kind.
+// Why the names of `kind` cannot be had, in the reason and message of a condition; empty = they can. `by_us`
+// = the program itself brings this kind.
 struct NameVerdict {
   std::string reason, message;
   bool by_us = false;

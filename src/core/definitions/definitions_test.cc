@@ -87,8 +87,9 @@ TEST_CASE("definitions: a kind comes, changes and goes with its definition") {
       next["spec"]["names"]["shortNames"] = Json::array({"gd"});
       return next;
     };
-    REQUIRE(f.objects.modify(f.owner, f.crds, {std::string(definitions::kResource), "", "gadgets.test.example.com"},
-                             false, rename));
+    REQUIRE(f.objects.modify(f.owner, f.crds,
+                             {std::string(definitions::kResource), "", "gadgets.test.example.com"}, false,
+                             rename));
     f.definitions.refresh("gadgets.test.example.com");
     CHECK(kinds::find_typed("gd"));
     CHECK(kind->plural == "gadgets");  // who still uses the old one finds it
@@ -110,7 +111,8 @@ TEST_CASE("definitions: schemas of users mean what Kubernetes says they mean") {
       {"{word: öäü}", ""},
       {"{word: abcd}", "spec.word: Too long: may not be more than 3 bytes"},
       {"{word: a, odd: 3}", ""},
-      {"{word: a, odd: 4}", "spec.odd: Invalid value: 4: spec.odd in body must not validate the schema (not)"},
+      {"{word: a, odd: 4}",
+       "spec.odd: Invalid value: 4: spec.odd in body must not validate the schema (not)"},
       {"{word: a, one: 6}",
        "spec.one: Invalid value: 6: spec.one in body must validate one and only one schema (oneOf)"},
       {"{word: a, one: 9}", ""},
@@ -123,9 +125,10 @@ TEST_CASE("definitions: schemas of users mean what Kubernetes says they mean") {
     CAPTURE(c.spec);
     CHECK(first_cause(mk::parse_yaml(c.spec).value().front()) == c.cause);
   }
-  Json object = mk::parse_yaml("{spec: {word: null, empty: {a: 1}, any: {a: 1}, inner: {metadata: {}, x: 1}, z: 1}}")
-                    .value()
-                    .front();
+  Json object =
+      mk::parse_yaml("{spec: {word: null, empty: {a: 1}, any: {a: 1}, inner: {metadata: {}, x: 1}, z: 1}}")
+          .value()
+          .front();
   std::vector<std::string> unknown;
   schema::prune(kinds::find_resource("gadgets.test.example.com")->schema, object, "", unknown);
   CHECK(unknown == std::vector<std::string>{"spec.empty.a", "spec.z"});

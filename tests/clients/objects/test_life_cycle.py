@@ -75,6 +75,23 @@ def test_a_namespace_takes_its_content_along(kubectl, core):
     assert "may not be deleted" in kubectl("delete", "namespace", "default", check=False).stderr
 
 
+def test_a_namespace_says_why_it_does_not_end(kubectl, core):
+    kubectl("create", "namespace", "stuck")
+    core.create_namespaced_config_map("stuck", {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}})
+    kubectl("delete", "namespace", "stuck", "--wait=false")
+
+    def conditions():
+        return {c.type: c for c in core.read_namespace("stuck").status.conditions or []}
+
+    until(lambda: "NamespaceFinalizersRemaining" in conditions())
+    assert core.read_namespace("stuck").status.phase == "Terminating"
+    assert "configmaps has 1 resource instances" in conditions()["NamespaceContentRemaining"].message
+    assert "example.com/hold in 1" in conditions()["NamespaceFinalizersRemaining"].message
+    assert "being terminated" in kubectl("create", "configmap", "late", "-n", "stuck", check=False).stderr
+    core.patch_namespaced_config_map("held", "stuck", {"metadata": {"finalizers": None}})
+    kubectl("wait", "--for=delete", "namespace/stuck", "--timeout=20s")
+
+
 @pytest.mark.parametrize("how", ["background", "foreground", "orphan"])
 def test_owners_take_what_they_own_along(kubectl, core, how):
     owner = core.create_namespaced_config_map("default", {"metadata": {"name": f"owner-{how}"}})
