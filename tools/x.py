@@ -189,6 +189,13 @@ def bench(arguments):
         run(VENV / "bin/python", scripts[name], *arguments[1:])
 
 
+def sim(arguments):
+    """The control plane under virtual time (docs/simulation.md)."""
+    setup()
+    build("dev", "modelkit_sim")
+    sys.exit(subprocess.run([ROOT / "build/dev/modelkit_sim", *arguments], stderr=subprocess.DEVNULL).returncode)
+
+
 def setup_environment():
     """The Python environment of the quickstart's scikit-learn model, made by the code that makes every model's."""
     done, mark = stamped("environment", "examples/quickstart/requirements.txt", "tests/clients/requirements.lock")
@@ -236,6 +243,7 @@ VERBS = {
     "test": ("set up, build and run all tests.  ./x test [--deep] [pytest arguments]", test),
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
     "conformance": ("compare the Kubernetes API with a real control plane.  ./x conformance build|record|diff|open|live [GROUP]", conformance),
+    "sim": ("run the control plane under virtual time.  ./x sim SEED [--count N] [--bug NAME] [--verbose]", sim),
     "fmt": ("format the C++ sources", lambda a: fmt()),
     "tidy": ("check the rules of the house", lambda a: run(sys.executable, "tools/tidy.py", *a)),
 }

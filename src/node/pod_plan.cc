@@ -36,7 +36,8 @@ Step step(const PodSpec& spec, bool init, const Life& life, Time now) {
   if (!restarts(spec.restart, init, life)) return {};
   const int crashes = crashes_after(life);
   const Time due = life.run.finished + backoff(crashes);
-  if (now >= due) return begin(life, life.number + 1, crashes);
+  // An end that lies ahead of us: the clock was set back. Nobody is to wait for it to catch up.
+  if (now >= due || now < life.run.finished) return begin(life, life.number + 1, crashes);
   return {Doing::kBackingOff, {}, due - now};
 }
 

@@ -64,7 +64,11 @@ Result<std::vector<PodRecord>> PodRecords::load() const {
       continue;
     }
     auto json = Json::parse(*text);
-    if (!json || (*json)["schema"].integer() != kSchema || (*json)["uid"].text() != uid) {
+    if (!json) {  // written when power was lost: what ran is gone, too
+      remove(uid);
+      continue;
+    }
+    if ((*json)["schema"].integer() != kSchema || (*json)["uid"].text() != uid) {
       log::error("a pod's record is of another version; its processes are left alone", {{"pod_uid", uid}});
       continue;
     }

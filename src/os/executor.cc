@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -104,7 +105,7 @@ std::unique_ptr<Executor> make_thread_pool(size_t threads, const char* name) {
 
 struct SimulatedExecutor::Queue {
   std::vector<Task> ready;
-  std::multimap<Time, Task> later;
+  std::multimap<Duration, Task> later;  // by monotonic time
 };
 
 SimulatedExecutor::SimulatedExecutor(uint64_t seed) : random_(seed), queue_(std::make_unique<Queue>()) {}
@@ -114,14 +115,14 @@ void SimulatedExecutor::post_after(Duration delay, Task task) {
   if (delay <= Duration{})
     queue_->ready.push_back(std::move(task));
   else
-    queue_->later.emplace(clock_.now() + delay, std::move(task));
+    queue_->later.emplace(clock_.monotonic() + delay, std::move(task));
 }
 
 bool SimulatedExecutor::run_one() {
   auto& [ready, later] = *queue_;
-  if (ready.empty() && !later.empty() && later.begin()->first > clock_.now())
-    clock_.advance(later.begin()->first - clock_.now());
-  while (!later.empty() && later.begin()->first <= clock_.now()) {
+  if (ready.empty() && !later.empty() && later.begin()->first > clock_.monotonic())
+    clock_.advance(later.begin()->first - clock_.monotonic());
+  while (!later.empty() && later.begin()->first <= clock_.monotonic()) {
     ready.push_back(std::move(later.begin()->second));
     later.erase(later.begin());
   }
@@ -134,15 +135,31 @@ bool SimulatedExecutor::run_one() {
   return true;
 }
 
+bool SimulatedExecutor::run_until(Duration span, const std::function<bool()>& stop) {
+  const Duration end = clock_.monotonic() + span;
+  while (!queue_->ready.empty() || (!queue_->later.empty() && queue_->later.begin()->first <= end)) {
+    run_one();
+    if (stop && stop()) return false;
+  }
+  if (clock_.monotonic() < end) clock_.advance(end - clock_.monotonic());
+  return true;
+}
+
 void SimulatedExecutor::run_for(Duration span) {
-  const Time end = clock_.now() + span;
-  while (!queue_->ready.empty() || (!queue_->later.empty() && queue_->later.begin()->first <= end)) run_one();
-  if (clock_.now() < end) clock_.advance(end - clock_.now());
+  run_until(span, {});
+}
+
+void SimulatedExecutor::drop_tasks() {
+  const auto dropped = std::exchange(queue_, std::make_unique<Queue>());  // what dies with them may post again
+}
+
+void SimulatedExecutor::hold_up(Duration span) {
+  clock_.advance(span);
 }
 
 void SimulatedExecutor::run_until_idle(size_t tasks_max) {
   size_t done = 0;
-  while (!queue_->ready.empty() || (!queue_->later.empty() && queue_->later.begin()->first <= clock_.now())) {
+  while (!queue_->ready.empty() || (!queue_->later.empty() && queue_->later.begin()->first <= clock_.monotonic())) {
     run_one();
     MK_CHECK(++done <= tasks_max);  // a reconcile loop that never settles
   }

@@ -34,6 +34,11 @@ class SimulatedExecutor final : public Executor {
   bool run_one();                // one ready task, moving time to the next one if none is ready; false when empty
   void run_for(Duration span);   // all tasks due within `span`, then time stands at its end
   void run_until_idle(size_t tasks_max = 100'000);  // all tasks that are due now, without moving time
+  // As run_for, but ends after the first task after which `stop` says so: false then.
+  bool run_until(Duration span, const std::function<bool()>& stop);
+  void drop_tasks();             // as when the process dies: nothing of what was posted runs
+  void hold_up(Duration span);   // inside a task: it takes so long, and nothing else runs
+  void jump(Duration by) { clock_.jump(by); }  // somebody sets the wall clock
 
  private:
   struct Queue;

@@ -12,8 +12,8 @@
 
 #include "base/format.h"
 #include "base/log.h"
-#include "store/fault_vfs.h"
 #include "store/store_fixture.h"
+#include "store/testing/fault_vfs.h"
 
 namespace mk::store {
 namespace {

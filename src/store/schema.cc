@@ -23,8 +23,9 @@ constexpr std::array kLayouts = {
        CREATE TABLE store_counters(one INTEGER PRIMARY KEY CHECK(one = 1), version INTEGER NOT NULL,
          segment INTEGER NOT NULL);
        INSERT INTO store_counters VALUES(1, 1, 0);)",
-    // Segments by number, which are unique in the whole store. With the bytes in the key's own tree (layout 1), finding
-    // the place of a new segment read every large one on the way: 0.8 ms of CPU a write beside histories of 100 KB.
+    // Segments by number, which are unique in the whole store. With the bytes in the key's own tree (layout
+    // 1), finding the place of a new segment read every large one on the way: 0.8 ms of CPU a write beside
+    // histories of 100 KB.
     R"(ALTER TABLE store_segments RENAME TO store_segments_1;
        CREATE TABLE store_segments(id INTEGER PRIMARY KEY, stream TEXT NOT NULL, bytes BLOB NOT NULL);
        INSERT INTO store_segments SELECT id, stream, bytes FROM store_segments_1 ORDER BY id;
@@ -69,25 +70,39 @@ Result<void> upgrade(Connection& db, size_t layout, const std::vector<Schema>& s
 
 }  // namespace
 
-Result<void> migrate(Connection& db, const std::vector<Schema>& schemas, bool writable) {
+Result<void> check_ours(Connection& db) {
   MK_TRY(const int64_t application, db.number("PRAGMA application_id"));
+  if (application == kApplicationId) return {};
   MK_TRY(const int64_t tables, db.number("SELECT count(*) FROM sqlite_schema"));
   MK_TRY(const int64_t user_version, db.number("PRAGMA user_version"));
-  if (application != kApplicationId && (application != 0 || tables != 0 || user_version != 0)) {
-    return fail(Code::kFailedPrecondition, "not_our_database",
-                "the database file belongs to another program");
-  }
-  const auto layout = static_cast<size_t>(user_version);
-  if (layout > kLayouts.size()) return newer("its layout", layout, kLayouts.size());
-  bool current = layout == kLayouts.size();
+  if (application == 0 && tables == 0 && user_version == 0) return {};
+  return fail(Code::kFailedPrecondition, "not_our_database", "the database file belongs to another program");
+}
+
+Result<std::vector<std::pair<std::string, LayoutNumbers>>> recorded_layouts(
+    Connection& db, const std::vector<Schema>& schemas) {
+  MK_TRY(const int64_t layout, db.number("PRAGMA user_version"));
+  std::vector<std::pair<std::string, LayoutNumbers>> out = {
+      {"store", {static_cast<size_t>(layout), kLayouts.size()}}};
+  std::map<std::string, size_t> recorded;
   if (layout > 0) {
-    MK_TRY(auto recorded, recorded_modules(db));
-    for (const Schema& schema : schemas) {
-      const size_t found = recorded[schema.module];
-      if (found > schema.migrations.size())
-        return newer("module " + schema.module, found, schema.migrations.size());
-      current &= found == schema.migrations.size();
-    }
+    MK_TRY(recorded, recorded_modules(db));
+  }
+  for (const Schema& schema : schemas)
+    out.push_back({schema.module, {recorded[schema.module], schema.migrations.size()}});
+  return out;
+}
+
+Result<void> migrate(Connection& db, const std::vector<Schema>& schemas, bool writable) {
+  MK_OK(check_ours(db));
+  MK_TRY(const int64_t user_version, db.number("PRAGMA user_version"));
+  const auto layout = static_cast<size_t>(user_version);
+  bool current = true;
+  MK_TRY(const auto layouts, recorded_layouts(db, schemas));
+  for (const auto& [name, numbers] : layouts) {
+    if (numbers.found > numbers.known)
+      return newer(name == "store" ? "its layout" : "module " + name, numbers.found, numbers.known);
+    current &= numbers.found == numbers.known;
   }
   if (current && layout > 0) return {};
   if (!writable) {

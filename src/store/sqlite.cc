@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 
@@ -14,6 +15,8 @@ namespace mk::store {
 namespace {
 
 constexpr int kPageBytes = 4096;
+constexpr int kBusyWaitMs = 1000;      // for another program's lock
+constexpr int kCheckpointWaitMs = 50;  // for a reader outside this process
 
 // Process-wide, before the first connection: SQLite need not count its memory under a global lock.
 void configure_once() {
@@ -103,15 +106,21 @@ Result<std::unique_ptr<Connection>> Connection::open(const Place& place, Mode mo
   if (code != SQLITE_OK) return fail(connection->error(code, "open"));
   sqlite3_db_config(connection->db_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(connection->db_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
-  sqlite3_busy_timeout(connection->db_, 1000);
+  sqlite3_busy_timeout(connection->db_, kBusyWaitMs);
   std::string setup = fmt::format(
       "PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON; PRAGMA secure_delete=FAST;",
       cache_kib);
   if (mode == Mode::kReadWrite) {
-    setup += fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit={};",
-                         kWalBytesMax);
+    // auto_vacuum is decided before the first page is written; an older file keeps what it has until
+    // `modelkit migrate`.
+    setup += fmt::format(
+        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+        "journal_size_limit={};",
+        kWalBytesMax);
   } else if (mode == Mode::kReadOnly) {
     setup += "PRAGMA query_only=ON;";
+  } else if (mode == Mode::kCheckpoint) {
+    setup += "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;";
   } else {
     setup += "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;";
   }
@@ -300,14 +309,17 @@ void Connection::interrupt() {
   sqlite3_interrupt(db_);
 }
 
-Result<void> Connection::checkpoint(bool all) {
+Result<int64_t> Connection::checkpoint(bool all) {
   int frames = 0, moved = 0;
+  sqlite3_busy_timeout(db_, kCheckpointWaitMs);
   int code = sqlite3_wal_checkpoint_v2(
       db_, nullptr, all ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &frames, &moved);
-  if (code == SQLITE_BUSY) return {};  // a reader is in the way; what could be moved was
-  if (code != SQLITE_OK) return fail(error(code, "checkpoint"));
-  wal_bytes_ = all ? 0 : int64_t{frames} * kPageBytes;
-  return {};
+  sqlite3_busy_timeout(db_, kBusyWaitMs);
+  const bool busy =
+      code == SQLITE_BUSY;  // a reader is in the way, or another checkpoint; what could be moved was
+  if (!busy && code != SQLITE_OK) return fail(error(code, "checkpoint"));
+  if (!busy) wal_bytes_ = all ? 0 : int64_t{frames} * kPageBytes;
+  return int64_t{std::max(moved, 0)} * kPageBytes;
 }
 
 void Connection::leave_log_on_close() {

@@ -17,7 +17,7 @@ namespace mk::store {
 
 class Connection final : public RowWriter {
  public:
-  enum class Mode : uint8_t { kReadWrite, kReadOnly, kMemory };
+  enum class Mode : uint8_t { kReadWrite, kReadOnly, kCheckpoint, kMemory };
   struct Place {
     std::string path;  // not used for kMemory
     std::string vfs;   // empty = the system's
@@ -41,8 +41,8 @@ class Connection final : public RowWriter {
   void interrupt();                                 // from any thread: running statements fail
   int64_t wal_bytes() const { return wal_bytes_; }  // after the last commit
   // Moves the log into the database file. `all`: waits for nobody, but empties the file when no reader is in
-  // the way.
-  Result<void> checkpoint(bool all);
+  // the way. Returns how many bytes of the present log the database has now.
+  Result<int64_t> checkpoint(bool all);
   void leave_log_on_close();  // for a broken disk: recovery reads the log next time
 
  private:

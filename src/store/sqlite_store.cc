@@ -2,8 +2,12 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "base/log.h"
+#include "os/executor.h"
+#include "store/awaited.h"
 #include "store/limits.h"
 #include "store/schema.h"
 
@@ -15,6 +19,7 @@ Result<std::unique_ptr<Store>> SqliteStore::open(StoreOptions options) {
   MK_OK(store->load());
   store->ring_ = std::make_shared<Ring>(store->options_.watch_ring_events_max,
                                         store->options_.watch_ring_bytes_max, store->counters_.version);
+  if (store->options_.executor) return store;
   store->writer_ = std::thread([self = store.get()] { self->run(); });
   pthread_setname_np(store->writer_.native_handle(), "mk-store");
   return store;
@@ -35,6 +40,10 @@ Result<void> SqliteStore::open_files() {
   MK_TRY(db_, Connection::open(place, Connection::Mode::kReadWrite, kWriterCacheKib));
   MK_OK(migrate(*db_, options_.schemas, !read_only_));
   readers_ = std::make_unique<Readers>(place, options_.readers);
+  MK_TRY(const int64_t vacuum, db_->number("PRAGMA auto_vacuum"));
+  auto_vacuum_ = vacuum != 0;
+  if (read_only_ || options_.executor) return {};
+  MK_TRY(checkpointer_, Checkpointer::start(place, [this](bool full) { stop_writing(full); }));
   return {};
 }
 
@@ -77,7 +86,13 @@ SqliteStore::~SqliteStore() {
     closing_ = true;
   }
   queue_filled_.notify_one();
-  if (writer_.joinable()) writer_.join();
+  if (writer_.joinable())
+    writer_.join();
+  else
+    write_all();
+  *alive_ = false;
+  checkpointer_.reset();  // before the writer's connection, which moves the rest of the log when it closes
+  if (read_only_ && db_ && !in_memory()) db_->leave_log_on_close();
 }
 
 // ---- submitting
@@ -93,7 +108,10 @@ Result<void> check_segment_size(size_t bytes) {
 
 }  // namespace
 
-void SqliteStore::submit(Txn txn, Completion done) {
+namespace {
+
+// What can be done on the caller's thread: serialising belongs there.
+Submission prepare(Txn txn) {
   Submission submission;
   submission.bytes = 256;
   for (ObjectOp& op : txn.objects) {
@@ -115,23 +133,57 @@ void SqliteStore::submit(Txn txn, Completion done) {
       submission.refused = std::move(held).error();
   }
   submission.txn = std::move(txn);
-  submission.done = std::move(done);
-  bool was_empty = false;
+  return submission;
+}
+
+Failure overloaded() {
+  return fail(
+      Error{Code::kResourceExhausted, "store_overloaded", "too many writes are waiting", "try again later"});
+}
+
+}  // namespace
+
+bool SqliteStore::enqueue(Submission& submission) {
+  bool wake = false, post = false;
   {
-    std::unique_lock lock(queue_mutex_);
-    if (queue_.size() >= kPendingTxnsMax || queue_bytes_ >= kPendingBytesMax) {
-      lock.unlock();
-      if (submission.done) {
-        submission.done(fail(Error{Code::kResourceExhausted, "store_overloaded",
-                                   "too many writes are waiting", "try again later"}));
-      }
-      return;
-    }
-    was_empty = queue_.empty();
+    std::lock_guard lock(queue_mutex_);
+    if (queue_.size() >= kPendingTxnsMax || queue_bytes_ >= kPendingBytesMax) return false;
+    wake = queue_.empty() && !writing_;  // whoever has the role looks again
+    post = queue_.empty() && options_.executor;
     queue_bytes_ += submission.bytes;
     queue_.push_back(std::move(submission));
   }
-  if (was_empty) queue_filled_.notify_one();
+  if (post) {
+    options_.executor->post([this, alive = alive_] {
+      if (*alive) write_all();
+    });
+  } else if (wake) {
+    queue_filled_.notify_one();
+  }
+  return true;
+}
+
+void SqliteStore::submit(Txn txn, Completion done) {
+  Submission submission = prepare(std::move(txn));
+  submission.done = std::move(done);
+  if (!enqueue(submission) && submission.done) submission.done(overloaded());
+}
+
+Result<Committed> SqliteStore::commit(Txn txn) {
+  std::vector<Submission> batch(1);
+  batch[0] = prepare(std::move(txn));
+  if (!options_.executor && take_role()) {
+    std::optional<Result<Committed>> result;
+    batch[0].done = [&](Result<Committed> done) { result = std::move(done); };
+    carry_out(batch);
+    give_role_back();
+    return *std::move(result);
+  }
+  const Awaited awaited;
+  batch[0].done = awaited.completion();
+  if (!enqueue(batch[0])) return overloaded();
+  if (options_.executor) write_all();
+  return awaited.wait();
 }
 
 void SqliteStore::merge_segments(std::string stream, int64_t first, int64_t last, std::string merged,
@@ -150,9 +202,10 @@ void SqliteStore::merge_segments(std::string stream, int64_t first, int64_t last
     if (there != (first == last ? 1 : 2)) {
       return fail(Code::kNotFound, "segment_not_found", "the segments were replaced or dropped meanwhile");
     }
-    MK_TRY([[maybe_unused]] auto gone, rows.exec("DELETE FROM store_segments INDEXED BY store_segments_by_stream "
-                                                 "WHERE stream = ? AND id BETWEEN ? AND ?",
-                                                 {name, first, last}));
+    MK_TRY([[maybe_unused]] auto gone,
+           rows.exec("DELETE FROM store_segments INDEXED BY store_segments_by_stream "
+                     "WHERE stream = ? AND id BETWEEN ? AND ?",
+                     {name, first, last}));
     MK_TRY([[maybe_unused]] auto added,
            rows.exec("INSERT INTO store_segments(stream, id, bytes) VALUES(?, ?, ?)",
                      {name, last, Bytes{merged}}));
@@ -174,18 +227,62 @@ void SqliteStore::drop_segments(std::string stream, Completion done) {
 // ---- the writer
 // ----------------------------------------------------------------------------------------------
 
-void SqliteStore::run() {
-  std::vector<Submission> batch;
-  while (take_up(batch)) {
-    carry_out(batch);
-    batch.clear();
-  }
-  if (db_->broken() || db_->disk_full()) db_->leave_log_on_close();
+// Alone means that nobody waits and that the last batch was of one: with more callers than one a batch of
+// their transactions needs fewer syncs than each for itself.
+bool SqliteStore::take_role() {
+  std::lock_guard lock(queue_mutex_);
+  if (writing_ || !queue_.empty() || last_batch_ > 1) return false;
+  writing_ = true;
+  return true;
 }
 
-bool SqliteStore::take_up(std::vector<Submission>& batch) {
+void SqliteStore::give_role_back() {
+  bool waiting = false;
+  {
+    std::lock_guard lock(queue_mutex_);
+    writing_ = false;
+    last_batch_ = 1;
+    waiting = !queue_.empty() || spare_pages_ > 0 || closing_;
+  }
+  if (waiting) queue_filled_.notify_one();
+}
+
+void SqliteStore::run() {
   std::unique_lock lock(queue_mutex_);
-  queue_filled_.wait(lock, [&] { return closing_ || !queue_.empty(); });
+  while (true) {
+    queue_filled_.wait(lock, [&] { return !writing_ && (closing_ || !queue_.empty() || spare_pages_ > 0); });
+    if (!queue_.empty()) {
+      write_waiting(lock);
+    } else if (closing_) {
+      return;
+    } else {
+      writing_ = true;
+      lock.unlock();
+      vacuum_step();
+      lock.lock();
+      writing_ = false;
+    }
+  }
+}
+
+void SqliteStore::write_all() {
+  std::unique_lock lock(queue_mutex_);
+  while (!queue_.empty() && !writing_) write_waiting(lock);
+}
+
+void SqliteStore::write_waiting(std::unique_lock<std::mutex>& lock) {
+  writing_ = true;
+  std::vector<Submission> batch = take_up();
+  last_batch_ = batch.size();
+  lock.unlock();
+  carry_out(batch);
+  batch.clear();
+  lock.lock();
+  writing_ = false;
+}
+
+std::vector<Submission> SqliteStore::take_up() {
+  std::vector<Submission> batch;
   size_t bytes = 0;
   while (!queue_.empty() && batch.size() < kBatchTxnsMax && bytes < kBatchBytesMax) {
     bytes += queue_.front().bytes;
@@ -193,7 +290,7 @@ bool SqliteStore::take_up(std::vector<Submission>& batch) {
     queue_.pop_front();
   }
   queue_bytes_ -= bytes;
-  return !batch.empty();
+  return batch;
 }
 
 void SqliteStore::carry_out(std::vector<Submission>& batch) {
@@ -232,7 +329,7 @@ Result<void> SqliteStore::commit_batch(std::vector<Submission>& batch,
   ++commits_;
   if (held) return {};
   if (db_->in_transaction()) (void)db_->exec("ROLLBACK");
-  stop_writing();
+  stop_writing(db_->disk_full());
   return fail(read_only_error());
 }
 
@@ -244,12 +341,13 @@ Result<void> SqliteStore::save_counters(const Counters& counters) {
   return {};
 }
 
-void SqliteStore::stop_writing() {
-  disk_full_ = db_->disk_full();
+// On the writer's thread or the checkpointer's.
+void SqliteStore::stop_writing(bool disk_full) {
+  if (disk_full) disk_full_ = true;
   read_only_ = true;
   log::error("a commit failed: the store is read-only until modelkit is restarted",
-             {{"path", options_.path}, {"disk_full", db_->disk_full()}, {"version", counters_.version}});
-  if (disk_full_ && disk_) disk_->release_reserve();  // room to move the log at the next start
+             {{"path", options_.path}, {"disk_full", disk_full}, {"version", index_.version()}});
+  if (disk_full && disk_) disk_->release_reserve();  // room to move the log at the next start
 }
 
 Error SqliteStore::read_only_error() const {
@@ -261,17 +359,55 @@ Error SqliteStore::read_only_error() const {
           "see the log for the cause, then restart modelkit"};
 }
 
-// Keeps the log near its goal. A reader that never ends would let it grow without bound, so at the cap
-// readers wait.
+// Keeps the log near its goal: most of it is moved beside us, the last bit here, so that the log starts anew.
 void SqliteStore::trim_log() {
-  if (in_memory() || read_only_ || db_->wal_bytes() < kWalBytesGoal) return;
-  const bool full = db_->wal_bytes() >= kWalBytesMax;
-  if (full && !readers_->hold_back(Duration::from_ms(options_.reader_patience_ms))) {
+  if (in_memory() || read_only_) return;
+  const int64_t log = db_->wal_bytes();
+  if (log < log_seen_) count_spare();
+  log_seen_ = log;
+  const int64_t left = checkpointer_ ? checkpointer_->tell(log) : log;
+  if (log < kWalBytesGoal) return;
+  if (log >= std::max(kWalBytesMax, empty_at_)) return empty_log();
+  if (checkpointer_ && left > kWalBytesTail) return;
+  if (!db_->checkpoint(false)) stop_writing(db_->disk_full());
+}
+
+// A reader that never ends would let the log grow without bound, so at the cap readers wait, and so does the
+// writer.
+void SqliteStore::empty_log() {
+  if (checkpointer_) checkpointer_->settle();
+  if (!readers_->hold_back(Duration::from_ms(options_.reader_patience_ms)))
     log::warn("a read holds up the log for too long", {{"log_bytes", db_->wal_bytes()}});
+  const bool moved = db_->checkpoint(true).has_value();
+  readers_->let_in();
+  if (!moved) return stop_writing(db_->disk_full());
+  const int64_t log = db_->wal_bytes();
+  if (checkpointer_) checkpointer_->tell(log);
+  // Somebody outside this process reads, a backup most likely: it is not to cost a wait at every commit.
+  empty_at_ = log < kWalBytesMax ? 0 : log + kWalBytesMax;
+  count_spare();
+}
+
+// Pages that nothing uses, beyond those that are soon used again.
+void SqliteStore::count_spare() {
+  if (!auto_vacuum_ || options_.executor) return;
+  const auto spare = db_->number("PRAGMA freelist_count");
+  const auto all = db_->number("PRAGMA page_count");
+  if (!spare || !all) return;
+  std::lock_guard lock(queue_mutex_);
+  spare_pages_ = std::max<int64_t>(0, *spare - std::max(kSparePagesMin, *all / kSpareFraction));
+}
+
+void SqliteStore::vacuum_step() {
+  const int64_t pages = std::min(kVacuumStepPages, spare_pages_);  // changed with the role only
+  const bool done =
+      !read_only_ && db_->script(fmt::format("PRAGMA incremental_vacuum({})", pages)).has_value();
+  {
+    std::lock_guard lock(queue_mutex_);
+    spare_pages_ = done ? spare_pages_ - pages : 0;
   }
-  const bool moved = db_->checkpoint(full).has_value();
-  if (full) readers_->let_in();
-  if (!moved) stop_writing();
+  if (done) return trim_log();
+  if (!read_only_) stop_writing(db_->disk_full());
 }
 
 // ---- reading
@@ -294,11 +430,13 @@ Result<void> SqliteStore::read(const std::function<Result<void>(RowReader&)>& re
 Result<std::vector<std::pair<int64_t, Blob>>> SqliteStore::segments(std::string_view stream) const {
   std::vector<std::pair<int64_t, Blob>> out;
   MK_OK(read([&](RowReader& rows) {
-    return rows.query("SELECT id, bytes FROM store_segments INDEXED BY store_segments_by_stream WHERE stream = ? ORDER BY id", {stream},
-                      [&](const Row& row) {
-                        out.emplace_back(row.integer(0), Blob(row.text(1)));
-                        return true;
-                      });
+    return rows.query(
+        "SELECT id, bytes FROM store_segments INDEXED BY store_segments_by_stream WHERE stream = ? ORDER BY "
+        "id",
+        {stream}, [&](const Row& row) {
+          out.emplace_back(row.integer(0), Blob(row.text(1)));
+          return true;
+        });
   }));
   return out;
 }

@@ -19,6 +19,10 @@
 #include "base/error.h"
 #include "base/json.h"
 
+namespace mk::os {
+class Executor;
+}
+
 namespace mk::store {
 
 using Version = uint64_t;  // resourceVersion: one counter for the whole store; opaque to everyone else
@@ -153,7 +157,9 @@ class Store {
   // to readers; it must be quick and hand over (it may submit, never block). A transaction that finds the
   // queue full is refused with kResourceExhausted on the caller's thread.
   virtual void submit(Txn txn, Completion done) = 0;
-  Result<Committed> commit(Txn txn);  // blocks; never on an I/O thread or inside `rows`
+  // Blocks; never on an I/O thread, inside `rows` or a completion. When nobody else writes, the caller's
+  // thread is the writer's for this once.
+  virtual Result<Committed> commit(Txn txn);
 
   virtual ObjectRef get(const Key& key) const = 0;  // null when absent
   virtual Listing list(const Selection& selection) const = 0;
@@ -202,6 +208,8 @@ struct StoreOptions {
   size_t readers = 2;                      // read connections, opened when first needed
   int64_t reader_patience_ms = 2000;       // how long a read may hold up a full log before it is broken off
   std::string vfs;  // SQLite's name of the file layer; empty = the system's. Tests put faults here
+  // For simulations: the store has no threads; it writes in tasks of this executor, and in commit().
+  os::Executor* executor = nullptr;
 };
 // Errors: kFailedPrecondition when another process has it open, a newer modelkit wrote it, or it is no
 // database of ours. A store that opens on a full disk is read-only.

@@ -47,19 +47,20 @@ class LaggyStore::View final : public store::Watch {
   bool gone_ = false;
 };
 
-LaggyStore::LaggyStore(SimulatedStore& real, os::SimulatedExecutor& executor, uint64_t seed, Lag lag)
-    : real_(real), executor_(executor), random_(seed), lag_(lag) {
+LaggyStore::LaggyStore(store::Store& real, std::function<void()>& on_commit, os::SimulatedExecutor& executor,
+                       uint64_t seed, Lag lag)
+    : real_(real), on_commit_(on_commit), executor_(executor), random_(seed), lag_(lag) {
   for (const kinds::Kind& kind : kinds::all()) {
     Resource& resource = resources_[kind.resource()];
     const store::Listing listing = real_.list({kind.resource(), {}});
     for (const auto& object : listing.objects) resource.seen[object->key] = object;
     resource.watch = real_.watch({kind.resource(), {}}, listing.version, [] {}).value();
   }
-  real_.on_commit = [this] { pull(); };
+  on_commit_ = [this] { pull(); };
 }
 
 LaggyStore::~LaggyStore() {
-  real_.on_commit = nullptr;
+  on_commit_ = nullptr;
   *alive_ = false;
 }
 

@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
-#include "core/testing/simulated_store.h"
 #include "os/executor.h"
+#include "store/store.h"
 
 namespace mk::core::testing {
 
@@ -19,12 +19,16 @@ class LaggyStore final : public store::Store {
     unsigned relist_percent = 2;  // of deliveries
     unsigned lose_percent = 0;    // a planted bug: the watcher is never told
   };
-  LaggyStore(SimulatedStore& real, os::SimulatedExecutor& executor, uint64_t seed, Lag lag);
+  // `on_commit` is set to what must be called after changes of `real` have been published, and unset at the
+  // end.
+  LaggyStore(store::Store& real, std::function<void()>& on_commit, os::SimulatedExecutor& executor,
+             uint64_t seed, Lag lag);
   ~LaggyStore() override;
 
   void submit(store::Txn txn, store::Completion done) override {
     real_.submit(std::move(txn), std::move(done));
   }
+  Result<store::Committed> commit(store::Txn txn) override { return real_.commit(std::move(txn)); }
   store::ObjectRef get(const store::Key& key) const override;
   store::Listing list(const store::Selection& selection) const override;
   std::vector<store::ObjectRef> owned_by(std::string_view uid) const override;
@@ -37,7 +41,8 @@ class LaggyStore final : public store::Store {
   Result<std::vector<std::pair<int64_t, store::Blob>>> segments(std::string_view stream) const override {
     return real_.segments(stream);
   }
-  void merge_segments(std::string stream, int64_t first, int64_t last, std::string merged, store::Completion done) override {
+  void merge_segments(std::string stream, int64_t first, int64_t last, std::string merged,
+                      store::Completion done) override {
     real_.merge_segments(std::move(stream), first, last, std::move(merged), std::move(done));
   }
   void drop_segments(std::string stream, store::Completion done) override {
@@ -63,7 +68,8 @@ class LaggyStore final : public store::Store {
   bool merge_into_next(Resource& resource, const store::Event& event);
   void tell(Resource& resource, const store::Event& event);
 
-  SimulatedStore& real_;
+  store::Store& real_;
+  std::function<void()>& on_commit_;
   os::SimulatedExecutor& executor_;
   os::SeededRandom random_;
   const Lag lag_;

@@ -32,7 +32,7 @@ TestWorld::TestWorld(Options options)
       store_(options.seed * 31 + 2, {}),
       objects_(store_, executor_.clock(), random_),
       late_(options.cluster_like
-                ? std::make_unique<LaggyStore>(store_, executor_, options.seed * 17 + 3, options.lag)
+                ? std::make_unique<LaggyStore>(store_, store_.on_commit, executor_, options.seed * 17 + 3, options.lag)
                 : nullptr),
       view_(late_ ? static_cast<store::Store&>(*late_) : store_),
       events_(objects_, "modelkit"),

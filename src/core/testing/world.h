@@ -18,6 +18,7 @@
 #include "core/objects.h"
 #include "core/store_access.h"
 #include "core/testing/laggy_store.h"
+#include "core/testing/simulated_store.h"
 
 namespace mk::core::testing {
 

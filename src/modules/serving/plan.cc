@@ -106,7 +106,7 @@ class Planner {
       if (!revision.idle_since.is_set()) {
         act({Action::Kind::kMarkIdle, revision.name});
         decision_.again = kIdleBeforeScaleDown;
-      } else if (now_ - revision.idle_since < kIdleBeforeScaleDown) {
+      } else if (now_ >= revision.idle_since && now_ - revision.idle_since < kIdleBeforeScaleDown) {
         decision_.again = kIdleBeforeScaleDown - (now_ - revision.idle_since);
       } else {
         act({Action::Kind::kScale, revision.name, 0, 0});

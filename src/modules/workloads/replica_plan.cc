@@ -79,7 +79,7 @@ ReplicaPlan plan_replicas(const Json& replica_set, const std::vector<Replica>& p
     if (!pod.ready_since.is_set()) continue;
     ++ready;
     const Duration left = pod.ready_since + settle - now;
-    if (left <= Duration{})
+    if (left <= Duration{} || left > settle)  // more: the clock was set back since
       ++available;
     else if (!plan.again || left < *plan.again)
       plan.again = left;

@@ -1,6 +1,8 @@
-#include "store/fault_vfs.h"
+#include "store/testing/fault_vfs.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -13,10 +15,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace mk::store {
 
 void FaultPlan::reset() {
-  writes_left = syncs_left = -1;
+  writes_left = syncs_left = steps_left = -1;
+  on_crash = nullptr;
   as_disk_full = lose_unsynced = ignore_syncs = false;
   leak_one_in = 0;
   seed = 1;
@@ -40,18 +45,26 @@ struct Image {
   bool size_unsynced = false;
 };
 
+struct Images {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<Image>> by_path;
+};
+Images& all_images() {
+  static Images images;
+  return images;
+}
+
 std::shared_ptr<Image> image_of(const std::string& path, sqlite3_file* real) {
-  static std::mutex mutex;
-  static std::map<std::string, std::weak_ptr<Image>> images;
-  std::lock_guard lock(mutex);
-  auto image = images[path].lock();
+  Images& all = all_images();
+  std::lock_guard lock(all.mutex);
+  auto image = all.by_path[path].lock();
   if (!image) {
     image = std::make_shared<Image>();
     sqlite3_int64 size = 0;
     real->pMethods->xFileSize(real, &size);
     image->bytes.resize(static_cast<size_t>(size));
     if (size > 0) real->pMethods->xRead(real, image->bytes.data(), static_cast<int>(size), 0);
-    images[path] = image;
+    all.by_path[path] = image;
   }
   return image;
 }
@@ -69,6 +82,13 @@ const sqlite3_io_methods& real_of(sqlite3_file* file) {
   return *file_of(file).real->pMethods;
 }
 
+uint64_t draw() {  // splitmix64
+  uint64_t z = fault_plan().seed += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
 // True when this call is to fail.
 bool strikes(std::atomic<int>& left) {
   if (left < 0) return false;
@@ -76,18 +96,21 @@ bool strikes(std::atomic<int>& left) {
   return --left == 0;
 }
 
+// True when the machine is down, or goes down now.
+bool is_down() {
+  FaultPlan& plan = fault_plan();
+  if (plan.steps_left < 0) return false;
+  if (plan.steps_left == 0) return true;
+  if (--plan.steps_left > 0) return false;
+  if (plan.on_crash) plan.on_crash();
+  return true;
+}
+
 int flush_block(File& file, Image& image, int64_t block) {
   const int64_t from = block * kBlock;
   const int64_t size = std::min<int64_t>(kBlock, static_cast<int64_t>(image.bytes.size()) - from);
   if (size <= 0) return SQLITE_OK;
   return file.real->pMethods->xWrite(file.real, image.bytes.data() + from, static_cast<int>(size), from);
-}
-
-uint64_t draw() {  // splitmix64
-  uint64_t z = fault_plan().seed += 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
 }
 
 int close_file(sqlite3_file* f) {
@@ -112,6 +135,7 @@ int read_file(sqlite3_file* f, void* out, int amount, sqlite3_int64 at) {
 int write_file(sqlite3_file* f, const void* in, int amount, sqlite3_int64 at) {
   File& file = file_of(f);
   FaultPlan& plan = fault_plan();
+  if (is_down()) return SQLITE_IOERR_WRITE;
   if (file.is_log && strikes(plan.writes_left)) return plan.as_disk_full ? SQLITE_FULL : SQLITE_IOERR_WRITE;
   if (!file.image) return real_of(f).xWrite(file.real, in, amount, at);
   Image& image = **file.image;
@@ -128,6 +152,7 @@ int write_file(sqlite3_file* f, const void* in, int amount, sqlite3_int64 at) {
 
 int truncate_file(sqlite3_file* f, sqlite3_int64 size) {
   File& file = file_of(f);
+  if (is_down()) return SQLITE_IOERR_TRUNCATE;
   if (!file.image) return real_of(f).xTruncate(file.real, size);
   Image& image = **file.image;
   std::lock_guard lock(image.mutex);
@@ -139,6 +164,7 @@ int truncate_file(sqlite3_file* f, sqlite3_int64 size) {
 int sync_file(sqlite3_file* f, int flags) {
   File& file = file_of(f);
   FaultPlan& plan = fault_plan();
+  if (is_down()) return SQLITE_IOERR_FSYNC;
   if (file.is_log && strikes(plan.syncs_left)) return SQLITE_IOERR_FSYNC;
   if (!file.image) return real_of(f).xSync(file.real, flags);
   if (plan.ignore_syncs) return SQLITE_OK;
@@ -206,6 +232,26 @@ int open_file(sqlite3_vfs* vfs, sqlite3_filename path, sqlite3_file* f, int flag
 
 }  // namespace
 
+void write_back_all() {
+  Images& all = all_images();
+  std::lock_guard lock(all.mutex);
+  for (const auto& [path, weak] : all.by_path) {
+    const auto image = weak.lock();
+    if (!image) continue;
+    std::lock_guard one(image->mutex);
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    const auto size = static_cast<int64_t>(image->bytes.size());
+    bool held = fd >= 0 && (!image->size_unsynced || ::ftruncate(fd, size) == 0);
+    for (const int64_t block : image->unsynced) {
+      const int64_t from = block * kBlock, amount = std::min(kBlock, size - from);
+      held = held && (amount <= 0 ||
+                      ::pwrite(fd, image->bytes.data() + from, static_cast<size_t>(amount), from) == amount);
+    }
+    MK_CHECK(held);
+    ::close(fd);
+  }
+}
+
 void register_fault_vfs() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -217,6 +263,16 @@ void register_fault_vfs() {
     vfs.pAppData = under;
     vfs.szOsFile = static_cast<int>(sizeof(File)) + under->szOsFile;
     vfs.xOpen = open_file;
+    vfs.xDelete = [](sqlite3_vfs* self, const char* path, int sync) {
+      if (is_down()) return SQLITE_IOERR_DELETE;
+      auto* system = static_cast<sqlite3_vfs*>(self->pAppData);
+      return system->xDelete(system, path, sync);
+    };
+    // A seed replays exactly.
+    vfs.xRandomness = [](sqlite3_vfs*, int bytes, char* out) {
+      for (int i = 0; i < bytes; ++i) out[i] = static_cast<char>(draw());
+      return bytes;
+    };
     // The rest keeps the system's functions; they take the system's vfs as their argument for xDelete and the
     // like, and read nothing of it but pAppData in xOpen.
     sqlite3_vfs_register(&vfs, 0);

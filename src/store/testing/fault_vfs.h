@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace mk::store {
 
@@ -19,10 +20,18 @@ struct FaultPlan {
   std::atomic<uint32_t> leak_one_in = 0;
   std::atomic<uint64_t> seed = 1;
   std::atomic<bool> ignore_syncs = false;  // a disk that lies: shows that the test would notice
+  // The machine goes down: counts down on every write, sync and truncation of any file; at zero, and from
+  // then on, nothing reaches the disk and everything fails. Negative: never. `on_crash` is called at that
+  // moment.
+  std::atomic<int> steps_left = -1;
+  std::function<void()> on_crash;
+  bool crashed() const { return steps_left == 0; }
 
   void reset();
 };
 FaultPlan& fault_plan();
+// The kernel writes everything back after all: what a killed process leaves, when the machine goes on.
+void write_back_all();
 void register_fault_vfs();
 
 }  // namespace mk::store
