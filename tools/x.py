@@ -196,6 +196,22 @@ def sim(arguments):
     sys.exit(subprocess.run([ROOT / "build/dev/modelkit_sim", *arguments], stderr=subprocess.DEVNULL).returncode)
 
 
+def fuzz(arguments):
+    """libFuzzer on one reader of what comes from outside. What breaks it is kept in build/fuzz and belongs, repaired, in
+    tests/fuzz/corpus/TARGET."""
+    corpora = ROOT / "tests/fuzz/corpus"
+    target = arguments[0] if arguments else ""
+    seconds = int(arguments[2]) if len(arguments) == 3 and arguments[1] == "--seconds" else 60
+    if not (corpora / target).is_dir() or not target or len(arguments) not in (1, 3):
+        sys.exit(f"usage: ./x fuzz TARGET [--seconds N]; TARGET is one of: {', '.join(sorted(p.name for p in corpora.iterdir()))}")
+    setup()
+    build("fuzz", "modelkit_fuzz")
+    found = ROOT / "build/fuzz/found" / target
+    found.mkdir(parents=True, exist_ok=True)
+    run(ROOT / "build/fuzz/modelkit_fuzz", f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1",
+        f"-artifact_prefix={found.parent}/{target}-", found, corpora / target, env=dict(os.environ, MK_FUZZ_TARGET=target))
+
+
 def setup_environment():
     """The Python environment of the quickstart's scikit-learn model, made by the code that makes every model's."""
     done, mark = stamped("environment", "examples/quickstart/requirements.txt", "tests/clients/requirements.lock")
@@ -244,6 +260,7 @@ VERBS = {
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
     "conformance": ("compare the Kubernetes API with a real control plane.  ./x conformance build|record|diff|open|live [GROUP]", conformance),
     "sim": ("run the control plane under virtual time.  ./x sim SEED [--count N] [--bug NAME] [--verbose]", sim),
+    "fuzz": ("look for inputs that break a reader.  ./x fuzz TARGET [--seconds N]", fuzz),
     "fmt": ("format the C++ sources", lambda a: fmt()),
     "tidy": ("check the rules of the house", lambda a: run(sys.executable, "tools/tidy.py", *a)),
 }

@@ -17,6 +17,7 @@
 #include "app/gateway_process.h"
 #include "app/layout.h"
 #include "app/routes.h"
+#include "app/schemas.h"
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -106,8 +107,6 @@ class Embedded final : public ControlPlane {
   }
 
  private:
-  static std::vector<store::Schema> schemas() { return {tracking::schema(), registry::schema()}; }
-
   Result<void> build_mlflow() {
     MK_TRY(blobs_, blob::open_local(layout_.blobs));
     MK_TRY(tracking_, tracking::Tracking::open({.store = *store_,

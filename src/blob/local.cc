@@ -25,7 +25,6 @@ namespace mk::blob {
 
 namespace {
 
-constexpr const char* kTransit = ".modelkit-transit";  // uploads being written and removals being carried out
 constexpr mode_t kFolderMode = 0755, kFileMode = 0644;  // behind a root of 0700
 
 class Fd {

@@ -12,4 +12,10 @@ std::string default_data_folder() {
   return std::string(home ? home : ".") + "/.modelkit";
 }
 
+std::string data_folder_of(const Arguments& arguments) {
+  if (arguments.has("--data")) return arguments.text("--data");
+  const char* set = std::getenv("MODELKIT_DATA");
+  return set && *set ? set : default_data_folder();
+}
+
 }  // namespace mk::cli

@@ -22,12 +22,6 @@ struct Finding {
   std::string detail;  // what is there, or what is missing and what to do
 };
 
-std::string data_folder(const Arguments& arguments) {
-  if (arguments.has("--data")) return arguments.text("--data");
-  const char* set = std::getenv("MODELKIT_DATA");
-  return set && *set ? set : default_data_folder();
-}
-
 Finding server(const Arguments& arguments) {
   auto connection = Connection::open(arguments);
   if (!connection) return {"server", false, connection.error().sentence()};
@@ -94,7 +88,7 @@ Finding onnxruntime() {
 Result<int> run_doctor(const Arguments& arguments) {
   const Finding findings[] = {
       server(arguments),
-      disk(data_folder(arguments)),
+      disk(data_folder_of(arguments)),
       isolation(),
       namespaces(),
       onnxruntime(),

@@ -85,7 +85,8 @@ Result<std::vector<std::pair<std::string, LayoutNumbers>>> recorded_layouts(
   std::vector<std::pair<std::string, LayoutNumbers>> out = {
       {"store", {static_cast<size_t>(layout), kLayouts.size()}}};
   std::map<std::string, size_t> recorded;
-  if (layout > 0) {
+  if (layout > 0 &&
+      layout <= static_cast<int64_t>(kLayouts.size())) {  // of a newer layout nothing else is known
     MK_TRY(recorded, recorded_modules(db));
   }
   for (const Schema& schema : schemas)

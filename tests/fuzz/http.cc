@@ -1,11 +1,8 @@
-// libFuzzer: any bytes, cut at any place, must be taken or refused, and the cut must not change what they mean.
-// clang++-19 -std=c++23 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc src/net/{parser_fuzz,parser,http}.cc
-//   src/base/{encoding,error}.cc third_party/fmt.cc -o fuzz_parser
-#include <cstdint>
-#include <cstdlib>
+// Any bytes, cut at any place, must be taken or refused, and the cut must not change what they mean.
 #include <string>
 
 #include "net/parser.h"
+#include "targets.h"
 
 using namespace mk::net;
 
@@ -30,7 +27,7 @@ Outcome feed(Parser::Kind kind, std::string_view bytes, size_t step) {
       outcome.refused = true;
       return outcome;
     }
-    if (*taken > waiting.size()) std::abort();
+    MK_PROMISE(*taken <= waiting.size());
     waiting.erase(0, *taken);
     if (*taken == 0 && bytes.empty()) break;
   }
@@ -41,13 +38,16 @@ Outcome feed(Parser::Kind kind, std::string_view bytes, size_t step) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size < 2) return 0;
-  const auto kind = (data[0] & 1) != 0 ? Parser::Kind::kRequest : Parser::Kind::kResponse;
-  const std::string_view bytes(reinterpret_cast<const char*>(data + 2), size - 2);
+namespace mk::fuzz {
+
+void http(std::string_view input) {
+  if (input.size() < 2) return;
+  const auto kind = (input[0] & 1) != 0 ? Parser::Kind::kRequest : Parser::Kind::kResponse;
+  const std::string_view bytes = input.substr(2);
   const Outcome whole = feed(kind, bytes, SIZE_MAX);
-  const Outcome cut = feed(kind, bytes, size_t{1} + data[1] % 16);
-  if (whole.done && cut.done && (whole.body != cut.body || whole.target != cut.target)) std::abort();
-  if (whole.done != cut.done && !whole.refused && !cut.refused) std::abort();
-  return 0;
+  const Outcome cut = feed(kind, bytes, size_t{1} + static_cast<unsigned char>(input[1]) % 16);
+  MK_PROMISE(!whole.done || !cut.done || (whole.body == cut.body && whole.target == cut.target));
+  MK_PROMISE(whole.done == cut.done || whole.refused || cut.refused);
 }
+
+}  // namespace mk::fuzz
