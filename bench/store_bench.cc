@@ -1,6 +1,6 @@
 // Durable commits a second: the store (many callers' transactions in one commit) against one transaction a
 // call on the same SQLite settings (WAL, synchronous=FULL). Prints a Markdown table. Usage: bench_store
-// [FOLDER] [ROUND_MS]
+// [FOLDER] [ROUND_MS] [UPDATES]
 //
 // Every write differs, and what is read back afterwards must equal what was acknowledged.
 #include <sys/resource.h>
@@ -275,6 +275,37 @@ void reopen(const std::filesystem::path& folder, int objects) {
   std::filesystem::remove_all(place);
 }
 
+// A million updates of 1,000 objects, and a history of segments that comes and goes: how large the file is along the way.
+void growth(const std::filesystem::path& folder, int updates) {
+  constexpr int kObjects = 1000, kAtOnce = 500;
+  const auto place = folder / fmt::format("run-{}", ::getpid());
+  std::filesystem::create_directories(place);
+  const std::string path = place / "store.db";
+  auto store = open_store({.path = path}).value();
+  const auto write = [&](ObjectOp::Kind kind, int step) {
+    ObjectOp op{.kind = kind, .key = {"benches", "default", object_name(0, step % kObjects)}, .body = {}, .if_version = {}};
+    op.body = object_of_2_kb(op.key.name, step);
+    Txn txn;
+    txn.objects.push_back(std::move(op));
+    store->submit(std::move(txn), nullptr);
+    if (step % kAtOnce == kAtOnce - 1 && !store->commit({})) std::abort();
+  };
+  const auto megabytes = [&] { return static_cast<double>(std::filesystem::file_size(path)) / 1e6; };
+  for (int step = 0; step < kObjects; ++step) write(ObjectOp::Kind::kCreate, step);
+  fmt::print("\n| updates of 1,000 objects of 2 KB | file MB | updates /s |\n|---|---|---|\n");
+  double start = now();
+  int done = 0;
+  for (int quarter = 1; quarter <= 4; ++quarter) {
+    const int until = updates / 4 * quarter, first = done;
+    for (; done < until; ++done) write(ObjectOp::Kind::kUpdate, done);
+    fmt::print("| {} | {:.1f} | {:.0f} |\n", done, megabytes(), (done - first) / (now() - start));
+    std::fflush(stdout);
+    start = now();
+  }
+  store.reset();
+  std::filesystem::remove_all(place);
+}
+
 }  // namespace
 }  // namespace mk::store
 
@@ -293,5 +324,6 @@ int main(int argc, char** argv) {
       "|\n|---|---|---|---|---|\n");
   for (int count : {0, 1, 100, 1000}) mk::store::watchers(count, count == 1000 ? 3000 : 20'000);
   mk::store::reopen(folder, 10'000);
+  mk::store::growth(folder, argc > 3 ? std::atoi(argv[3]) : 100'000);
   return 0;
 }

@@ -131,6 +131,9 @@ def build(preset="release", *targets):
     run("cmake", "--build", "--preset", preset, *(("--target", *targets) if targets else ()))
 
 
+# What `./x test --deep` adds, for hours when nobody waits: more seeds, more kills, and no limit to a test's time.
+DEEP = {"MK_SIM_SEEDS": "10000", "MK_KILL_CYCLES": "1000", "MK_CRASH_CYCLES": "300"}
+
 # A finding ends the program with this; the tests look at exit codes of their own programs, which stay far from it.
 SANITIZERS = {
     "asan": {"ASAN_OPTIONS": "exitcode=99:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
@@ -149,8 +152,9 @@ def sanitized(preset, program):
 def test(arguments):
     """--deep: all unit tests under both sanitizers, not only those of the ground (base to core) under the first."""
     started = time.time()
-    deep = "--deep" in arguments
-    arguments = [a for a in arguments if a != "--deep"]
+    if deep := "--deep" in arguments:
+        arguments = [a for a in arguments if a != "--deep"]
+        os.environ.update({name: value for name, value in DEEP.items() if name not in os.environ})
     setup()
     say("checking the rules of the house (tools/tidy.py)")
     run(sys.executable, "tools/tidy.py")
@@ -168,7 +172,8 @@ def test(arguments):
     code = 0
     if (ROOT / "tests/clients").exists() and any((ROOT / "tests").glob("*/test_*.py")):
         say("tests with real clients")
-        code = subprocess.run([VENV / "bin/python", "-m", "pytest", "-q", *(arguments or ["tests"])], cwd=ROOT).returncode
+        code = subprocess.run([VENV / "bin/python", "-m", "pytest", "-q", *(["--timeout=0"] if deep else []),
+                               *(arguments or ["tests"])], cwd=ROOT).returncode
     say(f"done in {time.time() - started:.0f} s")
     sys.exit(code)
 

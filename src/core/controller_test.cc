@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <set>
+#include <thread>
 
 #include "base/format.h"
 #include "core/bootstrap.h"
@@ -223,6 +224,7 @@ TEST_CASE("controller: one key never runs twice at a time, workers run different
           REQUIRE(objects.create(who, kind, "default", object));
         host.wake("count", key);
       }
+    while (host.waiting() > 0) std::this_thread::yield();
   }
   CHECK_FALSE(twice);
   CHECK(total >= 8);
