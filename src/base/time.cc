@@ -1,5 +1,7 @@
 #include "base/time.h"
 
+#include <limits>
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 
@@ -65,7 +67,10 @@ Result<Time> Time::parse_rfc3339(std::string_view text) {
   } else if (at + 1 != text.size() || (text[at] != 'Z' && text[at] != 'z')) {
     return bad();
   }
-  return Time{(timegm(&t) - offset_s) * 1'000'000'000 + fraction};
+  // 64 bits of nanoseconds reach from 1677 to 2262; what lies beyond (people write 9999-12-31) is as far as they reach.
+  constexpr int64_t kSecondsMax = std::numeric_limits<int64_t>::max() / 1'000'000'000 - 1;
+  const int64_t seconds = std::clamp<int64_t>(timegm(&t) - offset_s, -kSecondsMax, kSecondsMax);
+  return Time{seconds * 1'000'000'000 + fraction};
 }
 
 std::string human_duration(Duration d) {
@@ -98,7 +103,7 @@ Result<Duration> parse_duration(std::string_view text) {
   while (!rest.empty()) {
     double value = 0;
     auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value, std::chars_format::fixed);
-    if (error != std::errc()) return bad();
+    if (error != std::errc() || !(value >= 0)) return bad();  // "nan" is read, too
     rest.remove_prefix(static_cast<size_t>(end - rest.data()));
     const size_t length = std::min(rest.find_first_of("0123456789."), rest.size());
     bool known = false;
@@ -107,7 +112,7 @@ Result<Duration> parse_duration(std::string_view text) {
         total += value * nanoseconds;
         known = true;
       }
-    if (!known || total > 9e18) return bad();
+    if (!known || !(total <= 9e18)) return bad();
     rest.remove_prefix(length);
   }
   return Duration{static_cast<int64_t>(negative ? -total : total)};

@@ -187,6 +187,37 @@ class Reader {
   size_t nodes_ = 0;
 };
 
+// The length in bytes of a character at `at` that YAML cannot hold as it is, or would take for a line break or a byte order
+// mark; 0 for all others. `text` is UTF-8.
+size_t special_at(std::string_view text, size_t at) {
+  const auto c = static_cast<unsigned char>(text[at]);
+  if (c == 0x7f) return 1;
+  const auto is = [&](std::string_view bytes) { return text.substr(at, bytes.size()) == bytes; };
+  if (c == 0xc2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xa0) return 2;  // C1, with NEL
+  for (const std::string_view bytes : {"\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf"})
+    if (is(bytes)) return 3;
+  return 0;
+}
+
+// JSON's notation is YAML's, but for the characters above.
+void dump_quoted(std::string_view text, std::string& out) {
+  std::string json;
+  append_json_string(json, text);
+  for (size_t i = 0; i < json.size();) {
+    const size_t length = special_at(json, i);
+    if (length == 0) {
+      out += json[i++];
+      continue;
+    }
+    const auto byte = [&](size_t n) { return static_cast<unsigned>(static_cast<unsigned char>(json[i + n])); };
+    const unsigned code = length == 1   ? byte(0)
+                          : length == 2 ? (byte(0) & 0x1f) << 6 | (byte(1) & 0x3f)
+                                        : (byte(0) & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
+    out += fmt::format("\\u{:04x}", code);
+    i += length;
+  }
+}
+
 bool needs_quotes(std::string_view text) {
   if (text.empty() || !plain_scalar(text).is_string()) return true;
   static constexpr std::string_view kFirst = "-?:,[]{}#&*!|>'\"%@` ";
@@ -196,7 +227,7 @@ bool needs_quotes(std::string_view text) {
     if (text == word) return true;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c == 0x7f) return true;
+    if (c < 0x20 || special_at(text, i) > 0) return true;
     if (c == ':' && i + 1 < text.size() && text[i + 1] == ' ') return true;
     if (c == '#' && i > 0 && text[i - 1] == ' ') return true;
   }
@@ -206,6 +237,8 @@ bool needs_quotes(std::string_view text) {
 void dump_scalar(const Json& value, std::string& out) {
   if (value.is_string() && !needs_quotes(value.text()))
     out += value.text();
+  else if (value.is_string())
+    dump_quoted(value.text(), out);
   else if (value.is_array())
     out += "[]";
   else if (value.is_object())

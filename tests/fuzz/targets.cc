@@ -168,7 +168,7 @@ void v2(std::string_view bytes) {
 void notations(std::string_view bytes) {
   (void)parse_duration(bytes);
   if (const auto time = Time::parse_rfc3339(bytes)) {
-    const auto again = Time::parse_rfc3339(time->rfc3339());
+    const auto again = Time::parse_rfc3339(time->rfc3339());  // the furthest times stay the furthest
     MK_PROMISE(again && again->nanoseconds / 1'000'000'000 == time->nanoseconds / 1'000'000'000);
   }
   (void)Quantity::parse(bytes);
