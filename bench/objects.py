@@ -231,6 +231,8 @@ class Bench:
         self.row("memory, empty, MB proportional", ours[1], theirs and theirs[1], 1)
 
     def requests(self):
+        for server in self.servers:
+            make_many(server, MAPS, (config(f"few-{i + 1}", 1850) for i in range(100)))
         self.head("durable, 2 KB object over HTTP")
         for connections in (1, 16):
             for kind in ("create", "patch", "get"):
@@ -238,7 +240,7 @@ class Bench:
                 for server in self.servers:
                     rounds = []
                     for i in range(3):
-                        prefix = f"b{connections}-{i}" if kind == "create" else f"b{connections}-0"
+                        prefix = f"b{connections}-{i}" if kind == "create" else "few"
                         rounds.append(wrk(server, kind, connections, self.options.seconds, prefix, self.folder))
                     results.append([statistics.median(r[j] for r in rounds) for j in range(3)])
                 ours, theirs = results[0], results[1] if self.real else [None] * 3
@@ -299,13 +301,14 @@ class Bench:
               "database MB |\n|---|---|---|---|---|---|")
         server = Modelkit(self.options.binary, tempfile.mkdtemp(dir=self.folder))
         server.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "grow"}})
+        make_many(server, MAPS, (config(f"few-{i + 1}", 1850) for i in range(100)))
         empty, made = server.memory_mb()[0], 0
         for count in (1000, 10_000, 100_000):
             make_many(server, "/api/v1/namespaces/grow/configmaps", (config(f"g{i}", 850) for i in range(made, count)))
             made = count
             resident = server.memory_mb()[0]
             create = wrk(server, "create", 1, 1, f"g{count}", self.folder)
-            get = wrk(server, "get", 1, 1, f"g{count}", self.folder)
+            get = wrk(server, "get", 1, 1, "few", self.folder)
             size = sum(p.stat().st_size for p in server.folder.glob("*.db*") if "reserve" not in p.name) / 1e6
             print(f"| {count} | {create[0]:.2f} | {get[0]:.2f} | {resident:.0f} | {(resident - empty) * 1048576 / count:.0f} | {size:.0f} |",
                   flush=True)
