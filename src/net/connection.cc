@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "net/limits.h"
+#include "net/tls.h"
 
 namespace mk::net {
 
@@ -72,6 +73,7 @@ void Connection::choose_tls() {
   tls_.emplace(socket_, *shared_->tls);
   tls_->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](const ErrorCode& code) {
     if (code) return self->close();
+    self->peer_.certificate = certificate_of_peer(self->tls_->native_handle());
     self->run();
   });
 }

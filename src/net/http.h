@@ -1,12 +1,14 @@
 // HTTP messages as our code sees them, whatever engine carries them.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/certificate.h"
 #include "base/error.h"
 
 namespace mk::net {
@@ -59,6 +61,7 @@ struct Peer {
   bool loopback = false;
   bool tls = false;
   std::optional<uint32_t> uid;  // of a loopback peer whose socket the kernel could name; never guessed
+  std::shared_ptr<const CertificateFacts> certificate;  // of a client that showed one which TlsIdentity::client_ca_pem signed
 };
 
 struct Request {

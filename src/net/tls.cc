@@ -1,5 +1,7 @@
 #include "net/tls.h"
 
+#include <openssl/pem.h>
+
 namespace mk::net {
 
 namespace {
@@ -29,8 +31,33 @@ Result<std::shared_ptr<asio::ssl::context>> server_tls(const TlsIdentity& identi
     if (code) return tls_failure("client CA", code);
     context->set_verify_mode(asio::ssl::verify_peer, code);
     if (code) return tls_failure("client CA", code);
+    // Which authorities are taken is told to clients, and sessions that are resumed belong to this server.
+    X509* authority = nullptr;
+    BIO* bio = BIO_new_mem_buf(identity.client_ca_pem.data(), static_cast<int>(identity.client_ca_pem.size()));
+    if ((authority = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr)) != nullptr)
+      SSL_CTX_add_client_CA(context->native_handle(), authority);
+    X509_free(authority);
+    BIO_free(bio);
+    constexpr std::string_view kSessions = "modelkit";
+    SSL_CTX_set_session_id_context(context->native_handle(), reinterpret_cast<const unsigned char*>(kSessions.data()),
+                                   kSessions.size());
   }
   return context;
+}
+
+std::shared_ptr<const CertificateFacts> certificate_of_peer(SSL* connection) {
+  if (SSL_get_verify_result(connection) != X509_V_OK) return nullptr;
+  X509* certificate = SSL_get1_peer_certificate(connection);
+  if (certificate == nullptr) return nullptr;
+  BIO* out = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(out, certificate);
+  char* pem = nullptr;
+  const long size = BIO_get_mem_data(out, &pem);
+  auto facts = read_certificate({pem, static_cast<size_t>(size)});
+  BIO_free(out);
+  X509_free(certificate);
+  if (!facts) return nullptr;
+  return std::make_shared<const CertificateFacts>(*std::move(facts));
 }
 
 Result<std::shared_ptr<asio::ssl::context>> client_tls(const std::string& ca_pem) {

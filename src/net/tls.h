@@ -12,6 +12,9 @@ namespace mk::net {
 // required.
 Result<std::shared_ptr<asio::ssl::context>> server_tls(const TlsIdentity& identity);
 
+// What the peer of a finished handshake showed; null when it showed nothing, or nothing that was verified.
+std::shared_ptr<const CertificateFacts> certificate_of_peer(SSL* connection);
+
 // Trusts only `ca_pem`, or the system's roots when it is empty.
 Result<std::shared_ptr<asio::ssl::context>> client_tls(const std::string& ca_pem);
 
