@@ -38,16 +38,19 @@ Result<void> Batch::write_change(const Change& change) {
   const Stored& object = *change.after;
   const auto version = static_cast<int64_t>(object.version);
   Result<int64_t> changed = 0;
+  std::string sealed;
+  std::string_view body = object.body;
+  if (!change.deleted && cipher_ && cipher_->covers(object.key)) body = sealed = cipher_->seal(object.key, object.body);
   if (change.deleted) {
     changed = db_.exec("DELETE FROM store_objects WHERE id = ?", {object.row});
   } else if (change.before) {
     changed = db_.exec("UPDATE store_objects SET version = ?, body = ? WHERE id = ?",
-                       {version, std::string_view(object.body), object.row});
+                       {version, body, object.row});
   } else {
     changed = db_.exec(
         "INSERT INTO store_objects(id, resource, space, name, version, body) VALUES(?, ?, ?, ?, ?, ?)",
         {object.row, std::string_view(object.key.resource), std::string_view(object.key.space),
-         std::string_view(object.key.name), version, std::string_view(object.body)});
+         std::string_view(object.key.name), version, body});
   }
   if (!changed) return fail(std::move(changed).error());
   MK_CHECK(*changed == 1);  // index and table are one

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "store/body_cipher.h"
 #include "store/index.h"
 #include "store/sqlite.h"
 #include "store/stored.h"
@@ -29,8 +30,9 @@ struct Counters {
 
 class Batch {
  public:
-  Batch(Connection& db, const Index& index, const Counters& start)
-      : db_(db), index_(index), counters_(start) {}
+  // `cipher` may be null.
+  Batch(Connection& db, const Index& index, const Counters& start, const BodyCipher* cipher = nullptr)
+      : db_(db), index_(index), counters_(start), cipher_(cipher) {}
 
   // An error drops this transaction alone, unless the batch is spoilt.
   Result<Committed> add(Submission& submission);
@@ -51,6 +53,7 @@ class Batch {
   Connection& db_;
   const Index& index_;
   Counters counters_;
+  const BodyCipher* const cipher_;
   bool torn_ = false;
   std::vector<Change> changes_;
   std::map<Key, StoredRef> latest_;  // of keys touched in this batch; null = deleted

@@ -13,8 +13,9 @@
 
 namespace mk::store {
 
-Result<std::unique_ptr<Store>> SqliteStore::open(StoreOptions options) {
-  auto store = std::unique_ptr<SqliteStore>(new SqliteStore(std::move(options)));
+Result<std::unique_ptr<Store>> SqliteStore::open(StoreOptions options,
+                                                 std::shared_ptr<const BodyCipher> cipher) {
+  auto store = std::unique_ptr<SqliteStore>(new SqliteStore(std::move(options), std::move(cipher)));
   MK_OK(store->open_files());
   MK_OK(store->load());
   store->ring_ = std::make_shared<Ring>(store->options_.watch_ring_events_max,
@@ -59,8 +60,14 @@ Result<void> SqliteStore::load() {
                    [&](const Row& row) {
                      Key key{std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3))};
                      const std::string name = key.text();
-                     auto object = restore(std::move(key), row.text(5), static_cast<Version>(row.integer(4)),
-                                           row.integer(0));
+                     Result<std::string> body = std::string(row.text(5));
+                     if (cipher_ && cipher_->covers(key)) body = cipher_->open(key, *body);
+                     if (!body) {
+                       held = Failure(std::move(body).error());
+                       return false;
+                     }
+                     auto object =
+                         restore(std::move(key), *body, static_cast<Version>(row.integer(4)), row.integer(0));
                      if (!object) {
                        held = fail(Error{Code::kFailedPrecondition, "object_damaged",
                                          fmt::format("the database holds a damaged object: {}", name),
@@ -296,7 +303,7 @@ std::vector<Submission> SqliteStore::take_up() {
 void SqliteStore::carry_out(std::vector<Submission>& batch) {
   std::vector<Result<Committed>> results;
   results.reserve(batch.size());
-  Batch decided(*db_, index_, counters_);
+  Batch decided(*db_, index_, counters_, cipher_.get());
   if (auto held = commit_batch(batch, results, decided); !held) {
     results.assign(batch.size(), fail(std::move(held).error()));
   } else {

@@ -19,7 +19,7 @@ namespace mk::store {
 
 class SqliteStore final : public Store {
  public:
-  static Result<std::unique_ptr<Store>> open(StoreOptions options);
+  static Result<std::unique_ptr<Store>> open(StoreOptions options, std::shared_ptr<const BodyCipher> cipher);
   ~SqliteStore() override;
 
   void submit(Txn txn, Completion done) override;
@@ -38,7 +38,8 @@ class SqliteStore final : public Store {
   Stats stats() const override;
 
  private:
-  explicit SqliteStore(StoreOptions options) : options_(std::move(options)) {}
+  SqliteStore(StoreOptions options, std::shared_ptr<const BodyCipher> cipher)
+      : options_(std::move(options)), cipher_(std::move(cipher)) {}
   bool in_memory() const { return options_.path.empty(); }
   Result<void> open_files();
   Result<void> load();
@@ -64,6 +65,7 @@ class SqliteStore final : public Store {
   Error read_only_error() const;
 
   const StoreOptions options_;
+  const std::shared_ptr<const BodyCipher> cipher_;  // may be null
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<Connection> db_;  // the writer's; in memory shared with readers under db_mutex_
   mutable std::mutex db_mutex_;

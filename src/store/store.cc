@@ -12,7 +12,11 @@ Result<Committed> Store::commit(Txn txn) {
 }
 
 Result<std::unique_ptr<Store>> open_store(StoreOptions options) {
-  return SqliteStore::open(std::move(options));
+  return SqliteStore::open(std::move(options), nullptr);
+}
+
+Result<std::unique_ptr<Store>> open_store(StoreOptions options, std::shared_ptr<const BodyCipher> cipher) {
+  return SqliteStore::open(std::move(options), std::move(cipher));
 }
 
 }  // namespace mk::store
