@@ -18,7 +18,8 @@ PACKAGES = {  # our short name -> where its types are
 IMPORTS = {"metav1": "meta", "v1": "core", "corev1": "core", "apiv1": "core"}
 ROOTS = """core.Namespace core.ConfigMap core.Secret core.Pod core.Service core.ServiceAccount core.Event core.Node
 core.ResourceQuota apps.Deployment apps.ReplicaSet batch.Job batch.CronJob coordination.Lease autoscaling.Scale
-authorization.SelfSubjectAccessReview authorization.SelfSubjectRulesReview authentication.SelfSubjectReview
+authorization.SelfSubjectAccessReview authorization.SelfSubjectRulesReview authorization.SubjectAccessReview
+authorization.LocalSubjectAccessReview authentication.SelfSubjectReview authentication.TokenRequest authentication.TokenReview
 meta.DeleteOptions policy.PodDisruptionBudget rbac.Role rbac.RoleBinding rbac.ClusterRole rbac.ClusterRoleBinding
 networking.Ingress networking.NetworkPolicy scheduling.PriorityClass apps.StatefulSet apps.DaemonSet
 apps.ControllerRevision core.PersistentVolume core.PersistentVolumeClaim core.LimitRange discovery.EndpointSlice

@@ -12,7 +12,7 @@
 
 namespace mk::api {
 
-// What a handler gets beside the request.
+// What a handler gets beside the request; lives as long as the call.
 struct Caller {
   core::Identity identity;
 };
@@ -29,6 +29,12 @@ struct Hot {
   std::function<void(net::Request, const Caller&, net::Reply)> handle;
 };
 
+// What a route's permission is about: which of its {segments} (counted from 0) name namespace and object; -1 = none does.
+struct Scope {
+  int space = -1, name = -1;
+  std::string_view fixed_space = {};  // the namespace, where the protocol knows none
+};
+
 struct Route {
   net::Method method;
   // "/api/2.0/mlflow/runs/create", "/apis/{group}/{version}", "/artifacts/{path...}" (the rest, only as the
@@ -41,6 +47,10 @@ struct Route {
   // How this protocol writes an error: used for refusals made before the handler runs (404 inside its prefix
   // aside).
   net::Response (*error)(const Error&) = nullptr;
+  Scope scope = {};
+  // Adds what only the query tells (a list may be a watch), or what the {segments} name when they name the resource itself.
+  // May be null; `held` keeps text that has no other home.
+  void (*refine)(const net::Request&, const std::vector<std::string>& segments, core::Ask&, std::string& held) = nullptr;
 };
 
 }  // namespace mk::api

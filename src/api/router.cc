@@ -6,12 +6,16 @@
 #include "api/route_tree.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "net/observed.h"
 
 namespace mk::api {
 
 namespace {
 
 constexpr size_t kWaitingCallsMax = 4096;  // whole requests that wait for a worker
+constexpr size_t kImpersonatedGroupsMax = 100;
+
+using CallerRef = std::shared_ptr<const Caller>;
 
 int status_of(Code code) {
   switch (code) {
@@ -100,17 +104,46 @@ struct Router::Impl {
                  fmt::format("pages of the origin \"{}\" may not call this server", origin.substr(0, 100))};
   }
 
-  const Caller& caller_of(const net::Peer& peer) const {
-    const bool is_owner = peer.loopback && peer.uid && policy.owner_uid && *peer.uid == *policy.owner_uid;
-    return is_owner ? owner : anonymous;
+  bool is_owner(const net::Peer& peer) const {
+    return peer.loopback && peer.uid && policy.owner_uid && *peer.uid == *policy.owner_uid;
   }
+
+  // What is shown counts before where the call comes from: who shows a bad token is refused, owner or not.
+  Result<CallerRef> authenticate(const net::Request& request) const {
+    if (policy.authenticator) {
+      const std::string_view header = request.headers.get("Authorization");
+      if (!header.empty()) return named(policy.authenticator->by_authorization(header));
+      if (request.peer.certificate) return named(policy.authenticator->by_certificate(*request.peer.certificate));
+    }
+    return is_owner(request.peer) ? owner : anonymous;
+  }
+
+  static Result<CallerRef> named(Result<core::Identity> who) {
+    if (!who) return fail(std::move(who).error());
+    return std::make_shared<const Caller>(Caller{*std::move(who)});
+  }
+
+  bool allows(const core::Identity& who, const core::Ask& ask) const {
+    return policy.authoriser ? policy.authoriser->allows(who, ask) : who.owner;
+  }
+
+  // Impersonate-User and its companions: the caller, for whom it speaks from here on.
+  Result<CallerRef> impersonate(const net::Request& request, CallerRef caller) const;
+  // What the request asks for; `held` keeps text that has no other home.
+  static core::Ask question(const net::Request& request, const Route& route, const std::vector<std::string>& params,
+                            std::string& held);
+  std::optional<Error> authorise(const net::Request& request, const core::Ask& ask, const Caller& caller) const;
+  net::Decision admit(net::Request& request, const Route& route, std::vector<std::string> params) const;
+  core::AuditEntry entry(const net::Request& request, const core::Ask& ask, const std::string& user,
+                         const std::string& as) const;
+  void watch(net::Decision& decision, core::AuditEntry entry) const;
 
   const std::vector<Route> routes;
   const DoorPolicy policy;
   os::Executor& workers;
   RouteTree tree;
-  const Caller owner{core::Identity::owner_of_this_machine()};
-  const Caller anonymous{core::Identity::anonymous()};
+  const CallerRef owner = std::make_shared<const Caller>(Caller{core::Identity::owner_of_this_machine()});
+  const CallerRef anonymous = std::make_shared<const Caller>(Caller{core::Identity::anonymous()});
   const std::shared_ptr<std::atomic<size_t>> waiting = std::make_shared<std::atomic<size_t>>(0);
 };
 
@@ -122,7 +155,7 @@ struct WaitingCall {
   net::Reply reply;
 };
 
-void run_on_worker(const Route& route, const Caller& caller, os::Executor& workers,
+void run_on_worker(const Route& route, CallerRef caller, os::Executor& workers,
                    const std::shared_ptr<std::atomic<size_t>>& waiting, net::Request request,
                    net::Reply reply) {
   if (waiting->fetch_add(1) >= kWaitingCallsMax) {
@@ -132,32 +165,32 @@ void run_on_worker(const Route& route, const Caller& caller, os::Executor& worke
                                    "too many requests are waiting here; try again in a moment"}));
   }
   auto call = std::make_shared<WaitingCall>(std::move(request), std::move(reply));
-  workers.post([call, &route, &caller, waiting] {
+  workers.post([call, &route, caller = std::move(caller), waiting] {
     --*waiting;
-    std::get<Whole>(route.handler)(std::move(call->request), caller, std::move(call->reply));
+    std::get<Whole>(route.handler)(std::move(call->request), *caller, std::move(call->reply));
   });
 }
 
-net::Decision decide(const Route& route, const Caller& caller, os::Executor& workers,
+net::Decision decide(const Route& route, const CallerRef& caller, os::Executor& workers,
                      const std::shared_ptr<std::atomic<size_t>>& waiting) {
   net::Decision decision;
   decision.body_bytes_max = route.body_bytes_max;
   decision.error = route.error;
   if (const auto* quick = std::get_if<Quick>(&route.handler)) {
-    decision.whole = [quick, &caller](net::Request request, net::Reply reply) {
-      reply.send((*quick)(request, caller));
+    decision.whole = [quick, caller](net::Request request, net::Reply reply) {
+      reply.send((*quick)(request, *caller));
     };
   } else if (const auto* hot = std::get_if<Hot>(&route.handler)) {
-    decision.whole = [hot, &caller](net::Request request, net::Reply reply) {
-      hot->handle(std::move(request), caller, std::move(reply));
+    decision.whole = [hot, caller](net::Request request, net::Reply reply) {
+      hot->handle(std::move(request), *caller, std::move(reply));
     };
   } else if (const auto* streaming = std::get_if<Streaming>(&route.handler)) {
     decision.policy = net::BodyPolicy::kStream;
-    decision.stream = [streaming, &caller](net::Request request, net::Body body, net::Reply reply) {
-      (*streaming)(std::move(request), caller, std::move(body), std::move(reply));
+    decision.stream = [streaming, caller](net::Request request, net::Body body, net::Reply reply) {
+      (*streaming)(std::move(request), *caller, std::move(body), std::move(reply));
     };
   } else {
-    decision.whole = [&route, &caller, &workers, &waiting](net::Request request, net::Reply reply) {
+    decision.whole = [&route, caller, &workers, &waiting](net::Request request, net::Reply reply) {
       run_on_worker(route, caller, workers, waiting, std::move(request), std::move(reply));
     };
   }
@@ -165,6 +198,116 @@ net::Decision decide(const Route& route, const Caller& caller, os::Executor& wor
 }
 
 }  // namespace
+
+Result<CallerRef> Router::Impl::impersonate(const net::Request& request, CallerRef caller) const {
+  if (!policy.authoriser) return caller;
+  core::Identity as;
+  for (const auto& [name, value] : request.headers) {
+    if (name.size() < 16 || !net::same_text(std::string_view(name).substr(0, 12), "Impersonate-")) continue;
+    const std::string_view what = std::string_view(name).substr(12);
+    if (net::same_text(what, "User"))
+      as.user = value;
+    else if (net::same_text(what, "Group") && as.groups.size() < kImpersonatedGroupsMax)
+      as.groups.push_back(value);
+    else
+      return fail(Code::kInvalidArgument, "bad_impersonation",
+                  fmt::format("the header {} is not taken here: only Impersonate-User and at most {} Impersonate-Group",
+                              name.substr(0, 100), kImpersonatedGroupsMax));
+  }
+  if (as.user.empty() && as.groups.empty()) return caller;
+  if (as.user.empty())
+    return fail(Code::kInvalidArgument, "bad_impersonation", "Impersonate-Group needs Impersonate-User beside it");
+  constexpr std::string_view kAccount = "system:serviceaccount:";
+  core::Ask ask{.verb = "impersonate", .resource = "users", .name = as.user};
+  if (as.user.starts_with(kAccount)) {
+    const std::string_view rest = std::string_view(as.user).substr(kAccount.size());
+    const size_t colon = rest.find(':');
+    if (colon == std::string_view::npos) return invalid(fmt::format("\"{}\" is no service account", as.user));
+    ask.resource = "serviceaccounts";
+    ask.space = rest.substr(0, colon);
+    ask.name = rest.substr(colon + 1);
+  }
+  const auto refuse_unless = [&](const core::Ask& question) -> Result<void> {
+    if (allows(caller->identity, question)) return {};
+    return fail(Code::kPermissionDenied, "forbidden",
+                fmt::format("{} \"{}\" is forbidden: {}", question.resource, question.name,
+                            core::why_not(caller->identity, question)));
+  };
+  MK_OK(refuse_unless(ask));
+  for (const std::string& group : as.groups)
+    MK_OK(refuse_unless({.verb = "impersonate", .resource = "groups", .name = group}));
+  if (as.groups.empty() && !ask.space.empty()) {
+    as.groups.emplace_back("system:serviceaccounts");
+    as.groups.push_back(fmt::format("system:serviceaccounts:{}", ask.space));
+  }
+  if (!as.is_in("system:authenticated")) as.groups.emplace_back("system:authenticated");
+  return std::make_shared<const Caller>(Caller{std::move(as)});
+}
+
+core::Ask Router::Impl::question(const net::Request& request, const Route& route,
+                                 const std::vector<std::string>& params, std::string& held) {
+  const core::Permission& needs = route.permission;
+  if (needs.resource.empty()) return core::Ask::about_path(needs.verb, request.path());
+  core::Ask ask = core::Ask::about(needs.verb, needs.resource, needs.subresource);
+  const auto param = [&](int at) {
+    return at >= 0 && static_cast<size_t>(at) < params.size() ? std::string_view(params[static_cast<size_t>(at)])
+                                                              : std::string_view();
+  };
+  ask.space = route.scope.space >= 0 ? param(route.scope.space) : route.scope.fixed_space;
+  ask.name = param(route.scope.name);
+  if (route.refine) route.refine(request, params, ask, held);
+  return ask;
+}
+
+std::optional<Error> Router::Impl::authorise(const net::Request& request, const core::Ask& ask,
+                                             const Caller& caller) const {
+  if (!request.peer.loopback && !request.peer.tls)
+    return Error{Code::kPermissionDenied, "forbidden", "this server answers other machines with TLS only", "use https"};
+  if (allows(caller.identity, ask)) return std::nullopt;
+  std::string thing;
+  if (ask.path.empty()) {
+    thing = fmt::format("{}{}{}", ask.resource, ask.group.empty() ? "" : ".", ask.group);
+    if (!ask.name.empty()) thing += fmt::format(" \"{}\"", ask.name);
+    thing += " is ";
+  }
+  Error error{Code::kPermissionDenied, "forbidden",
+              fmt::format("{}forbidden: {}", thing, core::why_not(caller.identity, ask))};
+  if (caller.identity.is_in("system:unauthenticated"))
+    error.hint = "call as the user that runs modelkit, or send a token (docs/access.md)";
+  return error;
+}
+
+core::AuditEntry Router::Impl::entry(const net::Request& request, const core::Ask& ask, const std::string& user,
+                                     const std::string& as) const {
+  return {.user = user,
+          .as = as,
+          .verb = std::string(ask.verb),
+          .resource = ask.path.empty() ? fmt::format("{}{}{}{}{}", ask.resource, ask.group.empty() ? "" : ".", ask.group,
+                                                     ask.subresource.empty() ? "" : "/", ask.subresource)
+                                       : std::string(),
+          .space = std::string(ask.space),
+          .name = std::string(ask.name),
+          .path = std::string(ask.path),
+          .source = request.peer.address};
+}
+
+// Has the answer's status recorded when it begins.
+void Router::Impl::watch(net::Decision& decision, core::AuditEntry entry) const {
+  const auto told = [audit = policy.audit, clock = policy.clock, begun = policy.clock->monotonic(),
+                     entry = std::move(entry)](int status) mutable {
+    entry.status = status;
+    entry.latency = clock->monotonic() - begun;
+    audit->record(std::move(entry));
+  };
+  if (decision.whole)
+    decision.whole = [whole = std::move(decision.whole), told](net::Request request, net::Reply reply) {
+      whole(std::move(request), net::observe(std::move(reply), told));
+    };
+  if (decision.stream)
+    decision.stream = [stream = std::move(decision.stream), told](net::Request request, net::Body body, net::Reply reply) {
+      stream(std::move(request), std::move(body), net::observe(std::move(reply), told));
+    };
+}
 
 Router::Router(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Router::Router(Router&&) noexcept = default;
@@ -213,16 +356,44 @@ net::Decision Router::dispatch(net::Request& request) const {
     return refused;
   }
   const Route& route = *match->route;
-  const Caller& caller = impl_->caller_of(request.peer);
-  if (!core::allowed(caller.identity, route.permission)) {
-    refused.refuse = refusal(form, Error{Code::kPermissionDenied, "forbidden",
-                                         fmt::format("{} may not {} {}", caller.identity.user,
-                                                     route.permission.verb, route.permission.resource),
-                                         "call over loopback as the user that runs modelkit"});
+  return impl_->admit(request, route, std::move(match->params));
+}
+
+// Who asks, for whom, and may they?
+net::Decision Router::Impl::admit(net::Request& request, const Route& route, std::vector<std::string> params) const {
+  const bool anyone = route.permission.is_anyone();
+  std::string held;
+  const core::Ask ask = anyone ? core::Ask() : question(request, route, params, held);
+  auto caller = authenticate(request);
+  if (!caller && anyone) caller = anonymous;  // a wrong token hides nobody's health
+  const std::string user = caller ? (*caller)->identity.user : "system:anonymous";
+  if (caller) caller = impersonate(request, *std::move(caller));
+  const std::string as = caller && (*caller)->identity.user != user ? (*caller)->identity.user : std::string();
+  net::Decision refused;
+  refused.error = route.error;
+  std::optional<Error> denied;
+  if (!caller)
+    denied = caller.error();
+  else if (!anyone)
+    denied = authorise(request, ask, **caller);
+  if (denied) {
+    refused.refuse = refusal(route.error, *denied);
+    if (denied->code == Code::kUnauthenticated)
+      refused.refuse->headers.set("WWW-Authenticate", "Bearer realm=\"modelkit\"");
+    if (policy.audit) {
+      core::AuditEntry line = entry(request, ask, user, as);
+      line.status = refused.refuse->status;
+      policy.audit->record(std::move(line));
+    }
     return refused;
   }
-  request.params = std::move(match->params);
-  return decide(route, caller, impl_->workers, impl_->waiting);
+  const bool recorded = policy.audit && !anyone && core::is_audited(ask, false);
+  std::optional<core::AuditEntry> line;
+  if (recorded) line = entry(request, ask, user, as);
+  request.params = std::move(params);  // what `ask` looks into moves with it: it is used no more
+  net::Decision decision = decide(route, *caller, workers, waiting);
+  if (line) watch(decision, *std::move(line));
+  return decision;
 }
 
 std::vector<std::string> route_problems(const std::vector<Route>& routes) {

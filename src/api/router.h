@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "api/route.h"
+#include "core/access/audit.h"
+#include "core/access/authenticator.h"
+#include "core/access/authoriser.h"
 #include "os/executor.h"
 
 namespace mk::api {
@@ -18,6 +21,12 @@ struct DoorPolicy {
   // Names that are answered beside the loopback ones: "models.example.com" with any port, or with the given
   // one.
   std::vector<std::string> hosts;
+  // Who callers are and what they may do; both outlive the Router. Without them there are only the owner, who may do
+  // everything, and anonymous.
+  const core::Authenticator* authenticator = nullptr;
+  const core::Authoriser* authoriser = nullptr;
+  core::Audit* audit = nullptr;  // null: nothing is recorded
+  const os::Clock* clock = nullptr;  // with `audit`
 };
 
 class Router {

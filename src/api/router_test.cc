@@ -109,7 +109,9 @@ TEST_CASE("router: only the owner, unless the route is for anyone") {
     CHECK((f.ask(Method::kGet, "/things", host, row.peer).status == 200) == row.owner);
     CHECK(f.ask(Method::kGet, "/health", host, row.peer).status == 200);
   }
-  CHECK(f.ask(Method::kGet, "/things", host, {}).body == "alpha: system:anonymous may not get things");
+  CHECK(f.ask(Method::kGet, "/things", host, rows[1].peer).body ==
+        "alpha: things is forbidden: User \"system:anonymous\" cannot get resource \"things\" in API group \"\" at the "
+        "cluster scope");
   Fixture off(routes, {});
   CHECK(off.ask(Method::kGet, "/things", host, rows[0].peer).status != 200);
 }

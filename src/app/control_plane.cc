@@ -13,6 +13,7 @@
 #include "api/mlflow/registry_routes.h"
 #include "api/mlflow/tracking_routes.h"
 #include "api/router.h"
+#include "app/access.h"
 #include "app/engines.h"
 #include "app/gateway_process.h"
 #include "app/layout.h"
@@ -22,6 +23,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "blob/blob.h"
+#include "core/access/accounts.h"
+#include "core/access/builtin_roles.h"
 #include "core/bootstrap.h"
 #include "core/definitions/definitions.h"
 #include "core/events.h"
@@ -55,11 +58,6 @@ constexpr size_t kWatchThreads = 1;  // watches of the API only: nothing slow ru
 constexpr size_t kControllerThreads = 2;
 constexpr size_t kBuildThreads = 1;  // one environment at a time: building is heavy
 
-// An address as it stands in a URL.
-std::string authority(const std::string& address) {
-  return address.find(':') == std::string::npos ? address : fmt::format("[{}]", address);
-}
-
 // Members are built top to bottom and destroyed bottom to top: what stands lower uses what stands higher.
 class Embedded final : public ControlPlane {
  public:
@@ -69,7 +67,9 @@ class Embedded final : public ControlPlane {
     MK_OK(make_layout(layout_));
     MK_OK(install_engines(layout_.engines));
     // First: a second modelkit on this folder must end here, before it touches anything.
-    MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}));
+    MK_OK(os::make_folder(layout_.pki, 0700));
+    MK_TRY(auto secrets, core::SecretKeys::open(layout_.pki + "/secrets.keys", os::system_random()));
+    MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}, secrets));
     MK_OK(start_gateway());
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
     watch_threads_ = os::make_thread_pool(kWatchThreads, "watches");
@@ -78,9 +78,18 @@ class Embedded final : public ControlPlane {
     MK_OK(core::make_first_objects(*objects_));
     definitions_ = std::make_unique<core::Definitions>(*objects_);
     definitions_->load();
+    MK_TRY(access_, Access::open(*objects_, secrets, layout_, *workers_));
+    MK_OK(check_listen());
     MK_OK(build_controllers());
     kubernetes_ = std::make_unique<api::kubernetes::Api>(
-        api::kubernetes::Ports{*objects_, *workers_, *watch_threads_, &node_->pod_io(), definitions_.get()});
+        api::kubernetes::Ports{.objects = *objects_,
+                               .executor = *workers_,
+                               .watches = *watch_threads_,
+                               .pods = &node_->pod_io(),
+                               .definitions = definitions_.get(),
+                               .authoriser = &access_->authoriser,
+                               .authenticator = &access_->authenticator,
+                               .service_tokens = &access_->service_tokens});
     MK_OK(listen());
     MK_OK(join_gateway());
     MK_OK(build_serving());
@@ -100,8 +109,10 @@ class Embedded final : public ControlPlane {
   void stop(bool workloads) override {
     if (workloads && gateway_) gateway_->stop();
     kubernetes_->stop();
-    if (server_) server_->drain(Duration::from_seconds(5));
-    server_.reset();
+    for (auto* server : {&local_server_, &server_}) {
+      if (*server) (*server)->drain(Duration::from_seconds(5));
+      server->reset();
+    }
     host_->stop();
     if (workloads) node_->stop_everything(kStopGrace);
   }
@@ -125,6 +136,8 @@ class Embedded final : public ControlPlane {
     add(api::mlflow::model_version_routes(registry_->registry));
     add(api::mlflow::logged_model_routes(registry_->logged));
     add(api::mlflow::artifact_routes(registry_->artifacts, *workers_));
+    // MLflow knows no namespaces: all it holds is in this one, so that a role there, or everywhere, gives access.
+    for (api::Route& route : routes) route.scope.fixed_space = "default";
     return routes;
   }
 
@@ -139,12 +152,15 @@ class Embedded final : public ControlPlane {
     host_->add(definitions_->controller());
     definitions_->on_served([this](const std::string& resource) { host_->watch_also(resource); });
     host_->add(core::namespace_controller(*objects_));
+    host_->add(core::role_aggregation_controller());
+    host_->add(core::default_account_controller());
     for (core::Controller& controller : workloads::make_controllers()) host_->add(std::move(controller));
     host_->add(scheduling::make_controller());
     MK_TRY(node_, node::Node::open({.data = layout_.root,
                                     .pods = layout_.pods,
                                     .binaries = layout_.binaries,
-                                    .visible = {layout_.environments, layout_.engines}},
+                                    .visible = {layout_.environments, layout_.engines},
+                                    .access = pod_access_},
                                    *reader_));
     for (core::Controller& controller : node_->controllers()) host_->add(std::move(controller));
     return node_->adopt(*host_);
@@ -174,13 +190,31 @@ class Embedded final : public ControlPlane {
       host_->wake(serving::kControllerName, service->key);
   }
 
+  // Other machines are let in only where somebody could show who they are.
+  Result<void> check_listen() const {
+    if (is_loopback_address(settings_.listen) || !access_->directory.empty()) return {};
+    return fail(
+        Error{Code::kFailedPrecondition, "unsafe_listen",
+              fmt::format("--listen {} would let other machines in, and there is no user who could show a token yet",
+                          settings_.listen)}
+            .with_hint("start without --listen, run `modelkit user add NAME` and `modelkit token create NAME`, then start again"));
+  }
+
   Result<void> listen() {
+    const std::vector<std::string> names = server_names(settings_.listen, settings_.hosts);
     std::vector<api::Route> routes = health_routes();
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
     for (api::Route& route : mlflow_routes()) routes.push_back(std::move(route));
+    for (api::Route& route : access_->routes(*store_)) routes.push_back(std::move(route));
     routes.push_back(route_list(routes));
-    MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid(), .hosts = settings_.hosts}, *workers_));
+    MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid(),
+                                                                .hosts = is_loopback_address(settings_.listen) ? settings_.hosts : names,
+                                                                .authenticator = &access_->authenticator,
+                                                                .authoriser = &access_->authoriser,
+                                                                .audit = access_->audit.get(),
+                                                                .clock = &os::system_clock()},
+                                             *workers_));
     router_ = std::make_unique<api::Router>(std::move(router));
     auto dispatch = [this](net::Request& request) { return router_->dispatch(request); };
     net::ServerOptions options{.address = settings_.listen,
@@ -188,10 +222,28 @@ class Embedded final : public ControlPlane {
                                .threads = 2,
                                .find_peer_uid = true,
                                .reply_headers = api::security_headers()};
-    MK_TRY(server_, net::serve(std::move(options), dispatch));
-    endpoints_.http = fmt::format("http://{}:{}", authority(settings_.listen), server_->port());
+    MK_TRY(options.tls, access_->server_tls(names));
+    MK_TRY(server_, net::serve(options, dispatch));
+    // Programs of this machine come over loopback, where the kernel can say whose socket it is.
+    if (!is_loopback_address(loopback())) {
+      options.address = "127.0.0.1";
+      options.port = server_->port();
+      MK_TRY(local_server_, net::serve(options, dispatch));
+    }
+    const std::string here = local_server_ ? options.address : loopback();
+    endpoints_.http = url_of("http", here, server_->port());
+    endpoints_.https = url_of("https", here, server_->port());
+    *pod_access_ = {&access_->service_tokens, access_->pki.ca_pem(), here, server_->port()};
     return {};
   }
+
+  // Where this machine itself reaches us when we listen on more than loopback.
+  std::string loopback() const {
+    if (settings_.listen == "0.0.0.0") return "127.0.0.1";
+    return settings_.listen == "::" ? "::1" : settings_.listen;
+  }
+  // Predictions are asked for without a token, so only from this machine.
+  std::string data_address() const { return is_loopback_address(settings_.listen) ? settings_.listen : "127.0.0.1"; }
 
   // It comes up beside us: only at the end is it waited for.
   Result<void> start_gateway() {
@@ -201,7 +253,7 @@ class Embedded final : public ControlPlane {
     gateway_processes_ = os::make_shim_processes({.shim = shim});
     GatewayWish wish{.folder = layout_.gateway,
                      .program = std::filesystem::read_symlink("/proc/self/exe").string(),
-                     .address = settings_.listen,
+                     .address = data_address(),
                      .port = settings_.data_port};
     gateway_ = std::make_unique<GatewayProcess>(std::move(wish), *gateway_processes_, *gateway_threads_);
     return gateway_->start();
@@ -210,15 +262,23 @@ class Embedded final : public ControlPlane {
   Result<void> join_gateway() {
     if (!gateway_) return {};
     MK_TRY(const uint16_t port, gateway_->wait_ready(Duration::from_seconds(10)));
-    endpoints_.data = fmt::format("http://{}:{}", authority(settings_.listen), port);
+    endpoints_.data = url_of("http", data_address(), port);
     return {};
   }
 
   Result<void> publish_endpoints() {
     const Json text = Json::object({{"http", endpoints_.http},
+                                    {"https", endpoints_.https},
                                     {"data", endpoints_.data.empty() ? Json() : Json(endpoints_.data)},
                                     {"grpc", Json()}});
-    MK_OK(os::write_file(layout_.kubeconfig, api::kubernetes::kubeconfig(endpoints_.http), 0600));
+    MK_TRY(const core::Pki::Pair owner, access_->pki.owner());
+    MK_OK(os::write_file(layout_.kubeconfig,
+                         api::kubernetes::kubeconfig({.server = endpoints_.https,
+                                                      .ca_pem = access_->pki.ca_pem(),
+                                                      .user = "owner",
+                                                      .certificate_pem = owner.certificate_pem,
+                                                      .key_pem = owner.key_pem}),
+                         0600));
     return os::write_file(layout_.endpoints, text.dump() + "\n", 0644);
   }
 
@@ -235,6 +295,7 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<registry::Module> registry_;
   std::unique_ptr<core::Objects> objects_;
   std::unique_ptr<core::Definitions> definitions_;
+  std::unique_ptr<Access> access_;
   std::unique_ptr<os::Executor> controller_threads_;
   std::unique_ptr<core::EventRecorder> events_;
   std::unique_ptr<core::StoreReader> reader_;
@@ -242,12 +303,13 @@ class Embedded final : public ControlPlane {
   std::unique_ptr<serving::Routes> serving_routes_;
   std::unique_ptr<os::Executor> build_threads_;
   std::unique_ptr<core::Environments> environments_;
+  const std::shared_ptr<node::AccountAccess> pod_access_ = std::make_shared<node::AccountAccess>();
   std::unique_ptr<core::ControllerHost> host_;
   std::unique_ptr<node::Node> node_;
   std::unique_ptr<core::Retention> retention_;
   std::unique_ptr<api::kubernetes::Api> kubernetes_;
   std::unique_ptr<api::Router> router_;
-  std::unique_ptr<net::Server> server_;
+  std::unique_ptr<net::Server> server_, local_server_;
 };
 
 }  // namespace

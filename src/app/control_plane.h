@@ -21,6 +21,7 @@ struct Settings {
 
 struct Endpoints {
   std::string http;  // "http://127.0.0.1:7070"
+  std::string https;  // the same with TLS
   std::string data;  // of the gateway
 };
 

@@ -9,7 +9,7 @@ namespace mk::app {
 struct Layout {
   explicit Layout(const std::string& data)
       : root(data), database(data + "/store.db"), blobs(data + "/blobs"), gateway(data + "/gateway"), pods(data + "/pods"),
-        binaries(data + "/bin"), environments(data + "/environments"), engines(data + "/engines"), endpoints(data + "/endpoints.json"),
+        binaries(data + "/bin"), environments(data + "/environments"), engines(data + "/engines"), pki(data + "/pki"), audit(data + "/audit"), endpoints(data + "/endpoints.json"),
         kubeconfig(data + "/kubeconfig") {}
 
   std::string root;          // 0711: a Pod's own user passes through to its folder, and sees nothing else
@@ -20,6 +20,8 @@ struct Layout {
   std::string binaries;      // the shim, by hash
   std::string environments;  // Python environments, by lock hash
   std::string engines;       // native runtimes, linked, for model servers
+  std::string pki;           // our certificate authority and keys, 0700
+  std::string audit;         // who did what, 0700
   std::string endpoints;     // endpoints.json
   std::string kubeconfig;    // for kubectl, 0600
 };

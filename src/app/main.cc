@@ -16,6 +16,7 @@ int main(int count, char** words) {
       app::backup_verb(),
       app::restore_verb(),
       app::migrate_verb(),
+      cli::user_verb(), cli::token_verb(), cli::kubeconfig_verb(), cli::secrets_verb(),
       cli::environment_verb(),
       cli::model_server_verb(),
       cli::gateway_verb(),

@@ -18,9 +18,6 @@
 namespace mk::app {
 namespace {
 
-// What is no address at all is refused when it is listened on.
-bool is_loopback(std::string_view address) { return address == "::1" || address.starts_with("127."); }
-
 // Its absolute path, once it is there and ours to write.
 Result<std::string> usable_folder(const std::string& folder) {
   const auto unusable = [&](std::string_view why) {
@@ -40,10 +37,6 @@ Result<Settings> read_settings(const cli::Arguments& arguments) {
   Settings settings;
   settings.listen = arguments.text("--listen");
   if (settings.listen == "localhost") settings.listen = "127.0.0.1";
-  if (!is_loopback(settings.listen))
-    return fail(Error{Code::kFailedPrecondition, "unsafe_listen",
-                      fmt::format("--listen {} would let other machines in, and there is no TLS and no token yet", settings.listen)}
-                    .with_hint("listen on 127.0.0.1 and reach it through ssh -L 7070:127.0.0.1:7070"));
   const struct { const char* name; uint16_t* port; } ports[] = {
       {"--port", &settings.port}, {"--data-port", &settings.data_port}, {"--grpc-port", &settings.grpc_port}};
   for (const auto& [name, port] : ports) {

@@ -49,8 +49,7 @@ Result<Connection> Connection::open(const Arguments& arguments) {
   connection.space_ = arguments.text("--namespace");
   connection.server_ = arguments.has("--server") ? arguments.text("--server") : environment("MODELKIT_SERVER");
   if (connection.server_.empty() || arguments.has("--data")) {
-    std::string folder = arguments.has("--data") ? arguments.text("--data") : environment("MODELKIT_DATA");
-    if (folder.empty()) folder = default_data_folder();
+    const std::string folder = data_folder_of(arguments);
     auto text = os::read_file(folder + "/endpoints.json");
     if (!text)
       return fail(Error{Code::kUnavailable, "no_server", fmt::format("no modelkit runs with its data in {}", folder)}
@@ -61,12 +60,24 @@ Result<Connection> Connection::open(const Arguments& arguments) {
   }
   MK_TRY(const net::Url url, net::Url::parse(connection.server_));
   connection.endpoint_ = url.endpoint;
+  connection.token_ = environment("MODELKIT_TOKEN");
+  if (const std::string ca = environment("MODELKIT_CA"); url.endpoint.tls && !ca.empty()) {
+    MK_TRY(connection.endpoint_.ca_pem, os::read_file(ca));
+  }
+  if (!connection.token_.empty() && !url.endpoint.tls && url.endpoint.host != "127.0.0.1" && url.endpoint.host != "localhost")
+    return fail(Error{Code::kInvalidArgument, "usage", "a token is not sent over the network without TLS"}.with_hint(
+        "use https:// in --server"));
   connection.client_ = net::make_client();
   return connection;
 }
 
+void Connection::show_token(net::Headers& headers) const {
+  if (!token_.empty()) headers.set("Authorization", "Bearer " + token_);
+}
+
 Result<net::Response> Connection::call(net::Method method, std::string target, std::string body, net::Headers headers) const {
   net::ClientRequest request{.method = method, .target = std::move(target), .headers = std::move(headers), .body = std::move(body)};
+  show_token(request.headers);
   auto response = client_->fetch(endpoint_, std::move(request));
   if (!response) {
     if (response.error().code != Code::kUnavailable) return response;
@@ -99,7 +110,9 @@ Result<void> Connection::stream(std::string target, const std::function<void(std
             return true;
           },
       .done = [&](Result<void> result, net::Progress) { finished.set_value(std::move(result)); }};
-  client_->start(endpoint_, {.target = std::move(target), .deadline = {}}, std::move(events));
+  net::ClientRequest request{.target = std::move(target), .deadline = {}};
+  show_token(request.headers);
+  client_->start(endpoint_, std::move(request), std::move(events));
   MK_OK(finished.get_future().get());
   if (head.status >= 400) {
     head.body = std::move(refusal);

@@ -17,7 +17,8 @@ std::vector<Option> with_connection(std::vector<Option> options);
 
 class Connection {
  public:
-  // By --server, $MODELKIT_SERVER, or DIR/endpoints.json of --data, $MODELKIT_DATA or the default folder.
+  // $MODELKIT_TOKEN says who calls, and $MODELKIT_CA names the file with the authority that an https server is checked
+  // against; without them the server goes by our uid. By --server, $MODELKIT_SERVER, or DIR/endpoints.json of --data, $MODELKIT_DATA or the default folder.
   static Result<Connection> open(const Arguments& arguments);
 
   const std::string& server() const { return server_; }  // "http://127.0.0.1:7070"
@@ -33,8 +34,10 @@ class Connection {
   Result<void> stream(std::string target, const std::function<void(std::string_view)>& sink) const;
 
  private:
+  void show_token(net::Headers& headers) const;
+
   net::Endpoint endpoint_;
-  std::string server_, data_, space_;
+  std::string server_, data_, space_, token_;
   std::shared_ptr<net::Client> client_;
 };
 

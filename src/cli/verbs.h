@@ -13,9 +13,13 @@ Verb environment_verb();  // environment.cc
 Verb gateway_verb();   // gateway.cc
 Verb get_verb();       // get.cc
 Verb image_verb();     // image.cc
+Verb kubeconfig_verb();  // kubeconfig.cc
 Verb logs_verb();      // logs.cc
 Verb model_server_verb();  // model_server.cc
 Verb rollout_verb();   // rollout.cc
+Verb secrets_verb();   // secrets.cc
+Verb token_verb();     // token.cc
+Verb user_verb();      // user.cc
 Verb version_verb();   // version.cc
 
 }  // namespace mk::cli

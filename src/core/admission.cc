@@ -87,7 +87,7 @@ struct Step {
 };
 
 // The order is Kubernetes': whatever changes the object comes before whatever judges it. Authorisation comes
-// before all of them, in authorise(). Mutating webhooks belong between "defaults" and "metadata"; validating
+// before all of them, in Objects::authorise(). Mutating webhooks belong between "defaults" and "metadata"; validating
 // webhooks and then quota, which must see only objects that will be stored, after "verdict".
 constexpr Step kChain[] = {
     {"shape", shape},       {"prune unknown fields", prune}, {"defaults", defaults},
@@ -120,17 +120,6 @@ Admitted<void> admit(Admission& admission) {
   for (const Step& step : kChain)
     if (Outcome outcome = step.run(admission); !outcome) return outcome;
   return {};
-}
-
-Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind,
-                         std::string_view space, std::string_view name) {
-  const std::string resource = kind.resource();
-  if (allowed(who, Permission(verb, resource))) return {};
-  return refuse_forbidden(kind, name,
-                          fmt::format("User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}",
-                                      who.user, verb, kind.plural, kind.group,
-                                      space.empty() ? std::string("at the cluster scope")
-                                                    : fmt::format("in the namespace \"{}\"", space)));
 }
 
 }  // namespace mk::core

@@ -28,8 +28,4 @@ Admitted<void> admit(Admission& admission);
 Admitted<void> judge_unknown(const kinds::Kind& kind, const std::vector<std::string>& unknown,
                              const WriteOptions& options, std::vector<std::string>& warnings);
 
-// Who may do what; the first question of every call.
-Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind,
-                         std::string_view space, std::string_view name);
-
 }  // namespace mk::core

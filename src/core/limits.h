@@ -29,6 +29,15 @@ inline constexpr size_t kEventsPerNamespaceMax = 2000;
 inline constexpr Duration kEventAgeMax = Duration::from_seconds(3600);
 inline constexpr int kEventWriteAttempts = 5;
 
+// Access.
+inline constexpr size_t kSecretKeysMax = 100;
+inline constexpr size_t kServiceTokenBytesMax = 8 * 1024, kServiceTokensRememberedMax = 4096;
+inline constexpr size_t kAuditTextBytesMax = 512;  // of a name or path in a line
+inline constexpr size_t kAuditFileBytesMax = 8 << 20, kAuditWaitingBytesMax = 1 << 20;
+inline constexpr int kAuditFilesMax = 8;
+inline constexpr Duration kAuditDelay = Duration::from_ms(200);
+inline constexpr size_t kRuleChecksMax = 200'000;  // comparisons to find out whether somebody may hand on the rights of a role
+
 // Finished Pods that nothing owns stay for people to read, up to here.
 inline constexpr size_t kFinishedPodsPerNamespaceMax = 200;
 inline constexpr Duration kFinishedPodAgeMax = Duration::from_seconds(7 * 24 * 3600);

@@ -83,6 +83,15 @@ std::string dns_1035_label(std::string_view text) {
          "is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 }
 
+std::string path_segment(std::string_view text) {
+  if (text.size() > kSubdomainMax) return too_long(kSubdomainMax);
+  if (text == "." || text == "..") return fmt::format("may not be '{}'", text);
+  for (const char c : text)
+    if (c == '/' || c == '%' || static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return "may not contain '/', '%', spaces or control characters";
+  return {};
+}
+
 std::string port_name(std::string_view text) {
   if (text.size() > 15) return "must be no more than 15 characters";
   if (text.empty() || !std::ranges::all_of(text, [](char c) { return lower_or_digit(c) || c == '-'; }))

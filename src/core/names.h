@@ -10,6 +10,7 @@ std::string dns_1123_label(std::string_view text);      // "web-0"
 std::string dns_1123_subdomain(std::string_view text);  // "web-0.example.com"
 std::string dns_1035_label(std::string_view text);      // a label that starts with a letter: Service names
 std::string port_name(std::string_view text);           // "http-1"
+std::string path_segment(std::string_view text);           // "system:discovery": whatever a path can hold
 std::string qualified_name(std::string_view text);      // "example.com/key": label and annotation keys
 std::string label_value(std::string_view text);
 std::string env_var_name(std::string_view text);

@@ -5,6 +5,8 @@
 #include <ranges>
 
 #include "base/format.h"
+#include "core/access/authoriser.h"
+#include "core/access/escalation.h"
 #include "core/admission.h"
 #include "core/definitions/definition.h"
 #include "core/limits.h"
@@ -20,6 +22,12 @@ using store::ObjectOp;
 
 const Json& meta(const Json& object, std::string_view field) {
   return object.at({"metadata", field});
+}
+
+// A cluster-wide object is in no namespace, whatever it says itself.
+Key key_of(const Kind& kind, const Json& object) {
+  return {kind.resource(), kind.namespaced ? std::string(meta(object, "namespace").text()) : std::string(),
+          std::string(meta(object, "name").text())};
 }
 
 bool is_deleting(const Json& object) {
@@ -102,6 +110,21 @@ Objects::Objects(store::Store& store, const os::Clock& clock, os::Random& random
 
 ObjectRef Objects::get(const Key& key) const {
   return store_.get(key);
+}
+
+Admitted<void> Objects::authorise(const Identity& who, std::string_view verb, const Kind& kind, std::string_view space,
+                                  std::string_view name, std::string_view subresource) const {
+  Ask ask{.verb = verb, .group = kind.group, .resource = kind.plural, .subresource = subresource, .space = space,
+          .name = name};
+  if (is_namespace(kind)) ask.space = name;  // so that a role in a namespace can speak of the namespace itself
+  if (authoriser_ ? authoriser_->allows(who, ask) : who.owner) return {};
+  return refuse_forbidden(kind, name, why_not(who, ask));
+}
+
+Admitted<void> Objects::check_rights_given(const Identity& who, const Kind& kind, const Json& object,
+                                           const Json* old) const {
+  if (!authoriser_ || who.owner) return {};
+  return check_escalation(*authoriser_, store_, who, kind, object, old);
 }
 
 Admitted<void> Objects::check_namespace(const Kind& kind, std::string_view space,
@@ -228,17 +251,18 @@ Write Objects::creation(Identity who, const Kind& kind, std::string space, Json 
     if (generated) metadata["name"] = prefix.substr(0, kPrefixMax) + random_.suffix(5);
     const Key key{kind.resource(), kind.namespaced ? into : std::string(),
                   std::string(std::as_const(metadata)["name"].text())};
-    return try_create(kind, key, std::move(object), state->options, again);
+    return try_create(state->who, kind, key, std::move(object), state->options, again);
   }};
 }
 
-Write::Try Objects::try_create(const Kind& kind, const Key& key, Json object, const WriteOptions& options,
+Write::Try Objects::try_create(const Identity& who, const Kind& kind, const Key& key, Json object, const WriteOptions& options,
                                bool again, const Json* managed_fields) {
   if (kind.status_subresource) object.erase("status");
   const Json sent = meta(object, "managedFields");
   rules::begin(kind, object);
   Admission admission{kind, Admission::Verb::kCreate, options, nullptr, object};
   if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
+  if (auto may = check_rights_given(who, kind, object, nullptr); !may) return refused(std::move(may));
   Json& metadata = object["metadata"];
   for (const char* field : {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"})
     metadata.erase(field);
@@ -301,10 +325,9 @@ Write Objects::replacement(Identity who, const Kind& kind, Json object, bool sta
   auto state = std::make_shared<State>(std::move(who), std::move(object), std::move(options));
   return {[this, state, &kind, status]() -> Write::Try {
     const Json& wanted = state->object;
-    const Key key{kind.resource(),
-                  kind.namespaced ? std::string(meta(wanted, "namespace").text()) : std::string(),
-                  std::string(meta(wanted, "name").text())};
-    if (auto may = authorise(state->who, "update", kind, key.space, key.name); !may)
+    const Key key = key_of(kind, wanted);
+    const std::string_view part = status ? std::string_view("status") : std::string_view(state->options.manager.subresource);
+    if (auto may = authorise(state->who, "update", kind, key.space, key.name, part); !may)
       return refused(std::move(may));
     if (status && !kind.status_subresource)
       return refused(refuse(Code::kNotFound, "no_status",
@@ -317,7 +340,7 @@ Write Objects::replacement(Identity who, const Kind& kind, Json object, bool sta
     const bool again = pinned.empty() && ++state->attempts <= limits::kModifyAttempts;
     const Json old = current->json();
     Json next = again ? state->object : std::move(state->object);
-    return try_replace({kind, state->options, current, old, std::move(next), status, again});
+    return try_replace({state->who, kind, state->options, current, old, std::move(next), status, again});
   }};
 }
 
@@ -333,7 +356,8 @@ Write Objects::modification(Identity who, const Kind& kind, Key key, bool status
   auto state = std::make_shared<State>(std::move(who), std::move(key), std::move(change), std::move(options));
   return {[this, state, &kind, status]() -> Write::Try {
     const Key& at = state->key;
-    if (auto may = authorise(state->who, "patch", kind, at.space, at.name); !may)
+    const std::string_view part = status ? std::string_view("status") : std::string_view(state->options.manager.subresource);
+    if (auto may = authorise(state->who, "patch", kind, at.space, at.name, part); !may)
       return refused(std::move(may));
     const ObjectRef current = store_.get(at);
     if (!current) return refused(refuse_not_found(kind, at.name));
@@ -351,7 +375,7 @@ Write Objects::modification(Identity who, const Kind& kind, Key key, bool status
     if (!version.empty() && version != std::to_string(current->version))
       return refused(refuse_conflict(kind, at.name));
     const bool again = ++state->attempts <= limits::kModifyAttempts;
-    return try_replace({kind, state->options, current, old, *std::move(next), status, again});
+    return try_replace({state->who, kind, state->options, current, old, *std::move(next), status, again});
   }};
 }
 
@@ -390,7 +414,7 @@ Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_o
 }  // namespace
 
 Write::Try Objects::try_replace(const Replacing& replacing) {
-  const auto& [kind, options, current, old, wanted, status_only, again, managed_fields] = replacing;
+  const auto& [who, kind, options, current, old, wanted, status_only, again, managed_fields] = replacing;
   const Key& key = current->key;
   if (const std::string_view uid = meta(wanted, "uid").text(); !uid.empty() && uid != current->uid)
     return refused(
@@ -401,6 +425,7 @@ Write::Try Objects::try_replace(const Replacing& replacing) {
   Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate, options,
                       &old, next};
   if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
+  if (auto may = check_rights_given(who, kind, next, &old); !may) return refused(std::move(may));
   if (!status_only && has_generation(kind) && wants_other(old, next))
     next["metadata"]["generation"] = meta(old, "generation").integer() + 1;
   const std::string api_version = api_version_of(kind, options);
@@ -495,8 +520,7 @@ Write Objects::removal(Identity who, const Kind& kind, Key key, RemoveOptions op
   return {[this, state, &kind]() -> Write::Try {
     const Key& at = state->key;
     const RemoveOptions& asked = state->options;
-    if (auto may = authorise(state->who, "delete", kind, at.space, at.name); !may)
-      return refused(std::move(may));
+    if (auto may = authorise(state->who, asked.verb, kind, at.space, at.name); !may) return refused(std::move(may));
     if (is_namespace(kind) && (at.name == "default" || at.name == "kube-system"))
       return refused(refuse_forbidden(kind, at.name, "this namespace may not be deleted"));
     const ObjectRef current = store_.get(at);

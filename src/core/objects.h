@@ -48,6 +48,7 @@ struct WriteOptions {
 };
 struct RemoveOptions {
   bool dry_run = false;
+  std::string_view verb = "delete";  // a literal: what the caller needs a right to
   Propagation propagation = Propagation::kBackground;
   std::optional<int64_t> grace_period_s;
   std::optional<std::string> if_uid;
@@ -110,9 +111,18 @@ struct Write {
   std::function<Try()> attempt;
 };
 
+class Authoriser;
+
 class Objects {
  public:
   Objects(store::Store& store, const os::Clock& clock, os::Random& random);
+
+  // Asks this one about every call from now on; it outlives us. Before: the owner and our own code may do all, others
+  // nothing. Not while calls run.
+  void protect_by(const Authoriser& authoriser) { authoriser_ = &authoriser; }
+  // The first question of every call; refuses in Kubernetes' words.
+  Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind, std::string_view space,
+                           std::string_view name, std::string_view subresource = {}) const;
 
   // ---- one call a verb; these block until what they wrote is durable: never on an I/O thread
 
@@ -170,6 +180,7 @@ class Objects {
 
  private:
   struct Replacing {
+    const Identity& who;
     const kinds::Kind& kind;
     const WriteOptions& options;
     const ObjectRef& current;
@@ -180,19 +191,22 @@ class Objects {
     const Json* managed_fields = nullptr;  // null: follows from what changes
   };
   struct Application;
-  Write::Try try_create(const kinds::Kind& kind, const Key& key, Json object, const WriteOptions& options,
-                        bool again, const Json* managed_fields = nullptr);
+  Write::Try try_create(const Identity& who, const kinds::Kind& kind, const Key& key, Json object,
+                        const WriteOptions& options, bool again, const Json* managed_fields = nullptr);
   Write::Try try_apply_new(Application& application, bool again);
   Write::Try try_apply(Application& application, const ObjectRef& current, bool again);
   Write::Try try_replace(const Replacing& replacing);
   Write::Try try_remove(const kinds::Kind& kind, const ObjectRef& current, const RemoveOptions& options,
                         bool again);
+  Admitted<void> check_rights_given(const Identity& who, const kinds::Kind& kind, const Json& object,
+                                    const Json* old) const;
   Admitted<void> check_namespace(const kinds::Kind& kind, std::string_view space,
                                  std::string_view name) const;
 
   store::Store& store_;
   const os::Clock& clock_;
   os::Random& random_;
+  const Authoriser* authoriser_ = nullptr;
 };
 
 }  // namespace mk::core

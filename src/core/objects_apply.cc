@@ -82,7 +82,7 @@ Write Objects::application(Identity who, const Kind& kind, Key key, Json config,
     state->refused = std::move(known).error();
   return {[this, state]() -> Write::Try {
     Application& a = *state;
-    if (auto may = authorise(a.who, "patch", a.kind, a.key.space, a.key.name); !may)
+    if (auto may = authorise(a.who, "patch", a.kind, a.key.space, a.key.name, a.options.manager.subresource); !may)
       return answered(std::move(may));
     if (a.refused) return answered(std::unexpected(*a.refused));
     const ObjectRef current = store_.get(a.key);
@@ -103,7 +103,7 @@ Write::Try Objects::try_apply_new(Application& a, bool again) {
   if (auto open = check_namespace(a.kind, a.key.space, a.key.name); !open) return answered(std::move(open));
   auto applied = managed::apply(a.kind, Json(), a.config, a.author(clock_.now()), a.force);
   if (!applied) return answered(refuse(std::move(applied).error()));
-  return try_create(a.kind, a.key, std::move(applied->object), a.options, again, &applied->managed_fields);
+  return try_create(a.who, a.kind, a.key, std::move(applied->object), a.options, again, &applied->managed_fields);
 }
 
 Write::Try Objects::try_apply(Application& a, const ObjectRef& current, bool again) {
@@ -117,7 +117,7 @@ Write::Try Objects::try_apply(Application& a, const ObjectRef& current, bool aga
   const Json& before = live.at({"metadata", "managedFields"});
   if (managed::same_but_for_time(before, applied->managed_fields)) applied->managed_fields = before;
   const bool status = a.options.manager.subresource == "status";
-  return try_replace({a.kind, a.options, current, live, std::move(applied->object), status,
+  return try_replace({a.who, a.kind, a.options, current, live, std::move(applied->object), status,
                       again && pinned.empty(), &applied->managed_fields});
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/format.h"
+#include "core/access/access_rules.h"
 #include "core/definitions/definition.h"
 #include "core/limits.h"
 #include "core/names.h"
@@ -31,6 +32,7 @@ void check_name(const kinds::Kind& kind, const Json& metadata, Causes& causes) {
   const bool service = kind.resource() == "services";
   const std::string why = service ? names::dns_1035_label(name)
                           : label ? names::dns_1123_label(name)
+                          : has_path_name(kind) ? names::path_segment(name)
                                   : names::dns_1123_subdomain(name);
   if (!why.empty()) causes.push_back(cause_invalid("metadata.name", name, why));
 }
@@ -335,6 +337,12 @@ constexpr Row kRows[] = {
     {"inferenceservices.serving.kserve.io", nullptr, complete_inference_service, check_inference_service},
     {"images.modelkit.dev", nullptr, nullptr, check_image},
     {definitions::kResource, nullptr, definitions::complete, definitions::check, definitions::warn},
+    {"users.modelkit.dev", nullptr, nullptr, check_user},
+    {"tokens.modelkit.dev", nullptr, nullptr, check_token},
+    {"roles.rbac.authorization.k8s.io", nullptr, nullptr, check_role},
+    {"clusterroles.rbac.authorization.k8s.io", nullptr, nullptr, check_role},
+    {"rolebindings.rbac.authorization.k8s.io", nullptr, complete_role_binding, check_role_binding},
+    {"clusterrolebindings.rbac.authorization.k8s.io", nullptr, complete_role_binding, check_role_binding},
 };
 
 const Row* row_of(const kinds::Kind& kind) {

@@ -172,6 +172,33 @@ Json label_selector(const Json& object, Time) {
 Json data_count(const Json& object, Time) {
   return static_cast<int64_t>(object["data"].size() + object["binaryData"].size());
 }
+// ---- RBAC
+
+Json role_ref(const Json& binding, Time) {
+  const Json& role = binding["roleRef"];
+  return fmt::format("{}/{}", role["kind"].text(), role["name"].text());
+}
+
+std::string subjects_of(const Json& binding, std::string_view kind) {
+  std::string out;
+  for (const Json& subject : binding["subjects"].items()) {
+    if (subject["kind"].text() != kind) continue;
+    if (!out.empty()) out += ", ";
+    if (const std::string_view space = subject["namespace"].text(); !space.empty()) out += fmt::format("{}/", space);
+    out += subject["name"].text();
+  }
+  return out;
+}
+Json subject_users(const Json& binding, Time) {
+  return subjects_of(binding, "User");
+}
+Json subject_groups(const Json& binding, Time) {
+  return subjects_of(binding, "Group");
+}
+Json subject_accounts(const Json& binding, Time) {
+  return subjects_of(binding, "ServiceAccount");
+}
+
 
 Json node_status(const Json& node, Time) {
   std::string text = "Unknown";
@@ -278,6 +305,8 @@ constexpr ComputedColumn kComputed[] = {
     MK_COMPUTED(replicas_current),    MK_COMPUTED(replicas_ready_count),
     MK_COMPUTED(template_containers), MK_COMPUTED(template_images),
     MK_COMPUTED(label_selector),      MK_COMPUTED(data_count),
+    MK_COMPUTED(role_ref),            MK_COMPUTED(subject_users),
+    MK_COMPUTED(subject_groups),      MK_COMPUTED(subject_accounts),
     MK_COMPUTED(node_status),         MK_COMPUTED(node_roles),
     MK_COMPUTED(service_cluster_ip),  MK_COMPUTED(service_external_ip),
     MK_COMPUTED(service_ports),       MK_COMPUTED(service_selector),

@@ -90,6 +90,7 @@ core::Controller Agent::controller() {
           .related = {{.resource = "images.modelkit.dev", .owner = false, .map = pending_pods},
                       {.resource = "configmaps", .owner = false, .map = pending_pods},
                       {.resource = "secrets", .owner = false, .map = pending_pods},
+                      {.resource = "serviceaccounts", .owner = false, .map = pending_pods},
                       {.resource = "namespaces", .owner = false, .map = pending_pods}},
           .reconcile = [this](core::World& world, const store::Key& key) { return reconcile(world, key); },
           .workers = 4};

@@ -30,6 +30,7 @@ struct AgentSettings {
   os::Users* users = nullptr;        // each Pod gets one; null = they run as us
   std::string not_isolated;          // why there are none and what to do: only where a namespace allows it Pods run as us
   uint32_t user = 0;                 // ours
+  std::shared_ptr<const AccountAccess> access;  // how Pods call the control plane; null = they are not told
   os::Cgroups bounds_kept;           // what the machine can bound for a whole container
 };
 
@@ -50,6 +51,8 @@ class Agent {
   // Ends every process, declared or not, and waits for it: SIGKILL after `limit`. Nothing is written: the
   // Pods start again with the next instance. Call it when the controllers have stopped.
   void stop_everything(Duration limit);
+  // Writes new tokens into the volumes of Pods whose tokens near their end. Any thread, every minute or so.
+  void refresh_tokens(const core::Reader& objects);
   const PodRecords& records() const { return records_; }
 
  private:

@@ -1,5 +1,6 @@
 // The agent's hands: what a plan asks for, and what status and events say of it.
 #include "base/format.h"
+#include "base/log.h"
 #include "node/agent.h"
 #include "node/limits.h"
 #include "node/live_pod.h"
@@ -21,6 +22,7 @@ Ground Agent::ground_of(const PodRef& live) const {
   ground.host_ip = settings_.host_ip;
   ground.node_name = settings_.node_name;
   ground.home = records_.home(live->record.uid);
+  ground.access = settings_.access.get();
   ground.memory_kept = settings_.bounds_kept.keeps(os::CgroupController::kMemory);
   if (settings_.users != nullptr) {
     const uint32_t user = records_.user(live->record.slot);
@@ -54,7 +56,7 @@ Result<os::ProcessSpec> Agent::prepare_container(core::World& world, const PodRe
   MK_TRY(const ImageProgram image, resolve_image(container.image, images, settings_.self));
   const Ground ground = ground_of(live);
   if (!live->volumes) {
-    MK_TRY(live->volumes, prepare_volumes(pod, spec, ground.home, ground.give, lookup));
+    MK_TRY(live->volumes, prepare_volumes(pod, spec, ground.home, ground.give, lookup, ground.access));
   }
   return process_spec(pod, spec, container, image, *live->volumes, ground, lookup);
 }
@@ -183,6 +185,23 @@ Result<void> Agent::write_status(core::World& world, const PodRef& live, const s
     world.writer.event(*object, note.type, note.reason, note.message);
   live->notes.clear();
   return {};
+}
+
+void Agent::refresh_tokens(const core::Reader& objects) {
+  if (!settings_.access) return;
+  std::vector<PodRef> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [uid, live] : pods_) all.push_back(live);
+  }
+  for (const PodRef& live : all) {
+    const store::ObjectRef object = objects.get(live->key());
+    if (object == nullptr || object->uid != live->record.uid) continue;
+    const Ground ground = ground_of(live);
+    const auto done =
+        node::refresh_tokens(object->json(), ground.home, ground.give, *settings_.access, executor_->clock().now());
+    if (!done) log::warn("a Pod's token was not renewed", {{"pod", object->key.text()}, {"why", done.error().message}});
+  }
 }
 
 }  // namespace mk::node

@@ -47,6 +47,10 @@ Variables base_variables(const PodSpec& spec, const Container& container, const 
                          {"POD_NAME", spec.name},
                          {"POD_NAMESPACE", spec.space},
                          {"NODE_NAME", ground.node_name}};
+  if (ground.access != nullptr && ground.access->port != 0) {
+    variables.emplace_back("KUBERNETES_SERVICE_HOST", ground.access->host);
+    variables.emplace_back("KUBERNETES_SERVICE_PORT", fmt::format("{}", ground.access->port));
+  }
   if (container.port != 0) variables.emplace_back("PORT", fmt::format("{}", container.port));
   return variables;
 }

@@ -19,6 +19,7 @@ struct Ground {
   bool memory_kept = true;           // bounds of memory hold for a container's processes together
   std::optional<uint32_t> user;      // the Pod's own uid; unset = ours
   Give give;                         // set with `user`
+  const AccountAccess* access = nullptr;  // where the Pod reaches the control plane; null = it is not told
   std::vector<std::string> hidden;   // private folders of the machine that the Pod must not see
   std::vector<std::string> visible;  // folders beneath them that it may read
 };

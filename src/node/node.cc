@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 #include "base/log.h"
 #include "net/client.h"
@@ -13,6 +14,15 @@
 #include "node/registration.h"
 
 namespace mk::node {
+
+// Keeps the tokens in Pods' volumes fresh for as long as the node lives.
+struct Node::Refresher {
+  Refresher(Agent& with, const core::Reader& reader, os::Executor& on) : agent(&with), objects(reader), executor(on) {}
+  std::mutex mutex;
+  Agent* agent;  // null: the node is gone
+  const core::Reader& objects;
+  os::Executor& executor;
+};
 
 Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& objects) {
   auto node = std::unique_ptr<Node>(new Node());
@@ -45,13 +55,32 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
   agent.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   agent.users = node->users_.get();
   agent.user = geteuid();
+  agent.access = settings.access;
   node->agent_ = std::make_unique<Agent>(std::move(agent), PodRecords(settings.pods, node->users_.get(), node->block_.number()), *node->processes_,
                                          node->probes_, node->threads_);
+  node->refresher_ = std::make_shared<Refresher>(*node->agent_, objects, *node->threads_);
   node->logs_ = std::make_unique<PodLogs>(objects, node->agent_->records(), node->threads_->clock());
   return node;
 }
 
-Node::~Node() = default;
+Node::~Node() {
+  if (!refresher_) return;
+  const std::lock_guard lock(refresher_->mutex);
+  refresher_->agent = nullptr;
+}
+
+void Node::refresh_later(const std::shared_ptr<Refresher>& refresher) {
+  refresher->executor.post_after(kTokenPeriod, [weak = std::weak_ptr(refresher)] {
+    const auto self = weak.lock();
+    if (!self) return;
+    {
+      const std::lock_guard lock(self->mutex);
+      if (self->agent == nullptr) return;
+      self->agent->refresh_tokens(self->objects);
+    }
+    refresh_later(self);
+  });
+}
 
 std::vector<core::Controller> Node::controllers() {
   return {registration(machine_, MODELKIT_VERSION), agent_->controller()};
@@ -63,6 +92,7 @@ Result<void> Node::adopt(core::ControllerHost& host) {
 
 void Node::begin(core::ControllerHost& host) {
   host.wake("node", node_key(machine_));
+  refresh_later(refresher_);
   agent_->wake_all();
 }
 

@@ -24,6 +24,8 @@ struct NodeSettings {
   std::string pods;                  // a folder for each Pod
   std::string binaries;              // where the shim is installed
   std::vector<std::string> visible;  // folders beneath `data` that Pods may read
+  // How Pods call the control plane; complete before begin(). Null: they are not told.
+  std::shared_ptr<const AccountAccess> access = nullptr;
 };
 
 class Node {
@@ -44,6 +46,8 @@ class Node {
 
  private:
   Node() = default;
+  struct Refresher;
+  static void refresh_later(const std::shared_ptr<Refresher>& refresher);
   Machine machine_;
   std::unique_ptr<os::Users> users_;
   AddressBlock block_;
@@ -53,6 +57,7 @@ class Node {
   std::shared_ptr<ProbeRunner> probes_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<PodLogs> logs_;
+  std::shared_ptr<Refresher> refresher_;
 };
 
 }  // namespace mk::node

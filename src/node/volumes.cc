@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/format.h"
@@ -12,6 +14,7 @@
 namespace mk::node {
 namespace {
 
+constexpr int64_t kTokenMode = 0600;  // the Pod's own user, and nobody else of the machine
 constexpr std::string_view kModelDriver = "model.modelkit.dev";
 
 Failure cannot(std::string message) {
@@ -29,14 +32,23 @@ bool is_inside(std::string_view path) {
 // Files of one projected volume, by their path in it.
 class Projection {
  public:
-  Projection(const Json& pod, const Lookup& lookup, int64_t mode) : pod_(pod), lookup_(lookup), mode_(mode) {}
+  Projection(const Json& pod, const Lookup& lookup, int64_t mode, const AccountAccess* access)
+      : pod_(pod), lookup_(lookup), mode_(mode), access_(access) {}
 
   Result<void> add_source(const Json& source) {
     if (const Json* map = source.find("configMap")) return add_keys("configmaps", "configmap", "name", *map);
     if (const Json* secret = source.find("secret"))
       return add_keys("secrets", "secret", secret->contains("secretName") ? "secretName" : "name", *secret);
     if (const Json* api = source.find("downwardAPI")) return add_fields((*api)["items"]);
-    return cannot("a projected source is neither configMap, secret nor downwardAPI");
+    if (const Json* token = source.find("serviceAccountToken")) return add_token(*token);
+    return cannot("a projected source is neither configMap, secret, downwardAPI nor serviceAccountToken");
+  }
+
+  // What every client inside a cluster looks for.
+  Result<void> add_account() {
+    MK_OK(add_token(Json::object({{"path", "token"}})));
+    MK_OK(add("ca.crt", access_->ca_pem, 0644));
+    return add("namespace", std::string(pod_.at({"metadata", "namespace"}).text()), 0644);
   }
 
   // The folders stay ours: files can be written anew when we have been restarted.
@@ -64,6 +76,12 @@ class Projection {
                                 kVolumeBytesMax));
     files_[std::move(path)] = {std::move(bytes), mode};
     return {};
+  }
+
+  Result<void> add_token(const Json& source) {
+    if (access_ == nullptr || access_->tokens == nullptr) return cannot("this node gives no service account tokens");
+    MK_TRY(std::string token, account_token(*access_, pod_, source));
+    return add(std::string(source["path"].text()), std::move(token), kTokenMode);
   }
 
   Result<void> add_keys(std::string_view resource, std::string_view kind, std::string_view name_field,
@@ -112,6 +130,7 @@ class Projection {
   const Json& pod_;
   const Lookup& lookup_;
   int64_t mode_;
+  const AccountAccess* access_;
   size_t bytes_ = 0;
   std::map<std::string, File> files_;
 };
@@ -139,7 +158,7 @@ Result<Volume> model_folder(const Json& csi) {
 }
 
 Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& home,
-                       std::vector<std::string>& for_pod, const Lookup& lookup) {
+                       std::vector<std::string>& for_pod, const Lookup& lookup, const AccountAccess* access) {
   if (const Json* path = volume.find("hostPath")) return host_path(*path);
   if (const Json* csi = volume.find("csi")) return model_folder(*csi);
   Volume made{.folder = fmt::format("{}/volumes/{}", home, volume["name"].text())};
@@ -159,7 +178,7 @@ Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& h
     return cannot(
         fmt::format("volume \"{}\" is of a type that this node does not have", volume["name"].text()));
   Projection files(pod, lookup,
-                   (projected != nullptr ? *projected : volume[own])["defaultMode"].integer(0644));
+                   (projected != nullptr ? *projected : volume[own])["defaultMode"].integer(0644), access);
   if (projected != nullptr) {
     for (const Json& source : (*projected)["sources"].items()) MK_OK(files.add_source(source));
   } else {
@@ -172,15 +191,38 @@ Result<Volume> prepare(const Json& pod, const Json& volume, const std::string& h
 }  // namespace
 
 Result<Volumes> prepare_volumes(const Json& pod, const PodSpec& spec, const std::string& home,
-                                const Give& give, const Lookup& lookup) {
+                                const Give& give, const Lookup& lookup, const AccountAccess* access) {
   Volumes volumes;
   std::vector<std::string> for_pod;
   for (const Json& volume : spec.volumes.items()) {
-    MK_TRY(Volume made, prepare(pod, volume, home, for_pod, lookup));
+    MK_TRY(Volume made, prepare(pod, volume, home, for_pod, lookup, access));
     volumes.emplace(volume["name"].text(), std::move(made));
+  }
+  if (access != nullptr && access->tokens != nullptr && mounts_account(pod, lookup)) {
+    const Volume made{.folder = fmt::format("{}/volumes/{}", home, kAccountVolume), .read_only = true};
+    MK_OK(os::make_folder(made.folder, 0755));
+    Projection files(pod, lookup, 0644, access);
+    MK_OK(files.add_account());
+    MK_OK(files.write(made.folder, for_pod));
+    volumes.emplace(kAccountVolume, made);
   }
   if (give && !for_pod.empty()) MK_OK(give(for_pod));
   return volumes;
+}
+
+Result<void> refresh_tokens(const Json& pod, const std::string& home, const Give& give, const AccountAccess& access,
+                            Time now) {
+  const bool with_account = os::exists(fmt::format("{}/volumes/{}/token", home, kAccountVolume));
+  for (const TokenFile& file : token_files(pod, with_account)) {
+    const std::string path = home + "/" + file.path, fresh = path + ".new";
+    const auto held = os::read_file(path);
+    if (!held || !is_stale(*held, now)) continue;
+    MK_TRY(const std::string token, account_token(access, pod, file.source));
+    MK_OK(os::write_file(fresh, token, kTokenMode));
+    if (give) MK_OK(give({fresh}));
+    if (std::rename(fresh.c_str(), path.c_str()) != 0) return cannot("a token in a volume cannot be replaced");
+  }
+  return {};
 }
 
 Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& container,
@@ -200,6 +242,10 @@ Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& co
       return cannot(fmt::format("mountPath \"{}\" is not an absolute path beneath /", target));
     mounts.push_back({found->second.folder, target, found->second.read_only || mount["readOnly"].boolean(), sub});
   }
+  const auto account = volumes.find(kAccountVolume);
+  const auto taken = [](const auto& mount) { return mount.target == kAccountFolder; };
+  if (account != volumes.end() && std::none_of(mounts.begin(), mounts.end(), taken))
+    mounts.push_back({account->second.folder, kAccountFolder, true});
   return mounts;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "node/account_access.h"
 #include "node/environment.h"
 #include "node/pod_spec.h"
 #include "os/processes.h"
@@ -25,7 +26,11 @@ using Volumes = std::map<std::string, Volume, std::less<>>;
 
 // Makes what is missing beneath `home`. kFailedPrecondition names what is not there.
 Result<Volumes> prepare_volumes(const Json& pod, const PodSpec& spec, const std::string& home,
-                                const Give& give, const Lookup& lookup);
+                                const Give& give, const Lookup& lookup, const AccountAccess* access = nullptr);
+
+// Replaces the tokens in a Pod's volumes that near their end.
+Result<void> refresh_tokens(const Json& pod, const std::string& home, const Give& give, const AccountAccess& access,
+                            Time now);
 
 // Where one container sees them.
 Result<std::vector<os::ProcessSpec::Mount>> container_mounts(const Container& container,

@@ -7,6 +7,7 @@
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/logs.h"
 #include "api/kubernetes/media.h"
+#include "api/kubernetes/query.h"
 #include "api/kubernetes/reads.h"
 #include "api/kubernetes/reviews.h"
 #include "api/kubernetes/scale.h"
@@ -53,6 +54,10 @@ Place place_of(const net::Request& request, bool in_namespace, bool named) {
   return place;
 }
 
+void refine_list(const net::Request& request, const std::vector<std::string>&, core::Ask& ask, std::string& held) {
+  ask_as_list(request, ask, held);
+}
+
 class Builder {
  public:
   explicit Builder(Api::State& state) : s_(state) {}
@@ -63,12 +68,14 @@ class Builder {
     const std::string all = root + "/" + kind.plural;
     const std::string collection = kind.namespaced ? root + "/namespaces/{namespace}/" + kind.plural : all;
     resource_ = s_.names.emplace_back(kind.resource());
+    place_ = {};
     if (kind.namespaced) {
       hot(Method::kGet, all, "list",
           [&s = s_, target](net::Request request, const Caller& caller, net::Reply reply) {
             s.reads.collection(target, {}, request, caller, std::move(reply));
           });
     }
+    place_.space = kind.namespaced ? 0 : -1;
     hot(Method::kGet, collection, "list",
         [&s = s_, target, scoped = kind.namespaced](net::Request request, const Caller& caller,
                                                     net::Reply reply) {
@@ -79,10 +86,16 @@ class Builder {
           [&s = s_](auto&&... a) { s.writes.create(std::forward<decltype(a)>(a)...); });
     write(Method::kDelete, collection, "deletecollection", target, false,
           [&s = s_](auto&&... a) { s.writes.remove_collection(std::forward<decltype(a)>(a)...); });
+    place_.name = kind.namespaced ? 1 : 0;
+    if (kind.resource() == "namespaces") place_.space = 0;  // a namespace is in itself: a role there can speak of it
     one(target, collection + "/{name}");
+    part_ = "status";
     if (kind.status_subresource) status(target, collection + "/{name}/status");
+    part_ = "scale";
     if (kind.scale_subresource) scale(target, collection + "/{name}/scale");
+    part_ = "log";
     if (kind.group.empty() && kind.plural == "pods") pod_streams(target, collection + "/{name}");
+    part_ = {};
   }
 
   void everything_else() {
@@ -102,9 +115,17 @@ class Builder {
     described("/openapi/v3", [&s = s_](net::Request& r) { return s.documents.now()->openapi->index(r); });
     described("/openapi/v3/{path...}",
               [&s = s_](net::Request& r) { return s.documents.now()->openapi->document(r.params.at(0), r); });
-    review("/apis/authentication.k8s.io/v1/selfsubjectreviews", review_self);
-    review("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review_own_access);
-    review("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review_own_rules);
+    for (const Review& row : reviews()) review(row);
+    if (!s_.ports.service_tokens) return;
+    quick(Method::kGet, "/openid/v1/jwks", [&s = s_](net::Request&, const Caller&) {
+      net::Response keys = net::Response::json(s.ports.service_tokens->key_set().dump());
+      keys.headers.set("Content-Type", "application/jwk-set+json");
+      return keys;
+    });
+    quick(Method::kGet, "/.well-known/openid-configuration", [](net::Request& request, const Caller&) {
+      const std::string keys = fmt::format("https://{}/openid/v1/jwks", request.headers.get("Host"));
+      return net::Response::json(core::ServiceTokens::discovery(keys).dump());
+    });
   }
 
   std::vector<Route> take() { return std::move(routes_); }
@@ -113,13 +134,14 @@ class Builder {
   void one(const Target& target, const std::string& path) {
     routes_.push_back({Method::kGet,
                        path,
-                       {"get", resource_},
-                       Quick([&s = s_, target](net::Request& request, const Caller&) {
-                         return s.reads.get(target, place_of(request, target.kind->namespaced, true),
-                                            request);
+                       {"get", resource_, part_},
+                       Quick([&s = s_, target, part = part_](net::Request& request, const Caller& caller) {
+                         return s.reads.get(target, place_of(request, target.kind->namespaced, true), part,
+                                            request, caller);
                        }),
                        0,
-                       route_error});
+                       route_error,
+                       place_});
     replace_and_patch(target, path, false);
     write(Method::kDelete, path, "delete", target, true,
           [&s = s_](auto&&... a) { s.writes.remove(std::forward<decltype(a)>(a)...); });
@@ -139,26 +161,28 @@ class Builder {
   void status(const Target& target, const std::string& path) {
     routes_.push_back({Method::kGet,
                        path,
-                       {"get", resource_},
-                       Quick([&s = s_, target](net::Request& request, const Caller&) {
-                         return s.reads.get(target, place_of(request, target.kind->namespaced, true),
-                                            request);
+                       {"get", resource_, part_},
+                       Quick([&s = s_, target, part = part_](net::Request& request, const Caller& caller) {
+                         return s.reads.get(target, place_of(request, target.kind->namespaced, true), part,
+                                            request, caller);
                        }),
                        0,
-                       route_error});
+                       route_error,
+                       place_});
     replace_and_patch(target, path, true);
   }
 
   void scale(const Target& target, const std::string& path) {
     routes_.push_back({Method::kGet,
                        path,
-                       {"get", resource_},
+                       {"get", resource_, part_},
                        Quick([&s = s_, target](net::Request& request, const Caller&) {
                          return s.scales.get(target, place_of(request, target.kind->namespaced, true),
                                              request);
                        }),
                        0,
-                       route_error});
+                       route_error,
+                       place_});
     blocking(Method::kPut, path, "update", target, [&s = s_](auto&... a) { return s.scales.replace(a...); });
     blocking(Method::kPatch, path, "patch", target, [&s = s_](auto&... a) { return s.scales.patch(a...); });
   }
@@ -172,20 +196,22 @@ class Builder {
       for (const Method method : {Method::kGet, Method::kPost})
         routes_.push_back({method,
                            path + part,
-                           {"create", resource_},
+                           {"create", resource_, std::string_view(part).substr(1)},
                            Quick([part](net::Request&, const Caller&) {
                              return refuse(
                                  Error{Code::kUnimplemented, "not_implemented",
                                        fmt::format("pods{} is not supported by this server yet", part)});
                            }),
                            0,
-                           route_error});
+                           route_error,
+                           place_});
     }
   }
 
   void hot(Method method, const std::string& path, std::string_view verb,
            std::function<void(net::Request, const Caller&, net::Reply)> handle) {
-    routes_.push_back({method, path, {verb, resource_}, Hot{std::move(handle)}, 0, route_error});
+    routes_.push_back({method, path, {verb, resource_, part_}, Hot{std::move(handle)}, 0, route_error, place_,
+                       verb == "list" ? refine_list : nullptr});
   }
 
   template <typename Handle>
@@ -204,19 +230,20 @@ class Builder {
                 Handle handle) {
     routes_.push_back({method,
                        path,
-                       {verb, resource_},
+                       {verb, resource_, part_},
                        Whole([target, handle](net::Request request, const Caller& caller, net::Reply reply) {
                          const Place place = place_of(request, target.kind->namespaced, true);
                          reply.send(handle(target, place, std::as_const(request), caller));
                        }),
                        kBodyBytesMax,
-                       route_error});
+                       route_error,
+                       place_});
   }
 
   void described(const std::string& path, std::function<net::Response(net::Request&)> answer) {
     routes_.push_back({Method::kGet,
                        path,
-                       {"get", "discovery"},
+                       core::Permission::path("get"),
                        Whole([answer = std::move(answer)](net::Request request, const Caller&,
                                                           net::Reply reply) { reply.send(answer(request)); }),
                        0,
@@ -224,21 +251,26 @@ class Builder {
   }
 
   void quick(Method method, const std::string& path, Quick handle) {
-    routes_.push_back({method, path, {"get", "discovery"}, std::move(handle), 0, route_error});
+    routes_.push_back({method, path, core::Permission::path("get"), std::move(handle), 0, route_error});
   }
 
-  void review(const std::string& path, net::Response (*answer)(const net::Request&, const Caller&)) {
-    routes_.push_back(
-        {Method::kPost,
-         path,
-         {"create", "selfsubjectreviews"},
-         Quick([answer](net::Request& request, const Caller& caller) { return answer(request, caller); }),
-         64u << 10,
-         route_error});
+  void review(const Review& row) {
+    const int space = row.path.find("{namespace}") != std::string_view::npos ? 0 : -1;
+    const int name = row.path.find("{name}") != std::string_view::npos ? 1 : -1;
+    routes_.push_back({Method::kPost,
+                       std::string(row.path),
+                       {"create", row.resource, row.subresource},
+                       Quick([&s = s_, answer = row.answer](net::Request& request, const Caller& caller) {
+                         return answer(s.ports, request, caller);
+                       }),
+                       64u << 10,
+                       route_error,
+                       {.space = space, .name = name}});
   }
 
   Api::State& s_;
-  std::string_view resource_;
+  std::string_view resource_, part_;  // of the rows that are being made
+  Scope place_;
   std::vector<Route> routes_;
 };
 

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "api/route.h"
+#include "core/access/authenticator.h"
+#include "core/access/authoriser.h"
 #include "core/definitions/definitions.h"
 #include "core/objects.h"
 #include "core/ports.h"
@@ -21,6 +23,9 @@ struct Ports {
   // Makes kinds that users bring served, before the write of their definition is answered; null: they come
   // later.
   core::Definitions* definitions = nullptr;
+  const core::Authoriser* authoriser = nullptr;  // null: only the owner may do anything
+  const core::Authenticator* authenticator = nullptr;
+  core::ServiceTokens* service_tokens = nullptr;  // null: accounts get none
 };
 
 class Api {

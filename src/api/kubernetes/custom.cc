@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/kubernetes/limits.h"
+#include "api/kubernetes/query.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 
@@ -54,18 +55,26 @@ Error not_taken(const Named& named, Method method) {
           fmt::format("{}.{} does not take {} here", named.plural, named.group, net::method_name(method))};
 }
 
+// The path names the resource, so what is asked for follows from its segments. The door asks before a handler looks whether
+// there is such a kind: who may not use it does not learn that.
+template <bool in_namespace, Depth depth>
+void ask_as_named(const net::Request& request, const std::vector<std::string>& segments, core::Ask& ask,
+                  std::string& held) {
+  constexpr size_t kPlural = in_namespace ? 3 : 2;
+  ask.group = segments.at(0);
+  if (in_namespace) ask.space = segments.at(2);
+  ask.resource = segments.at(kPlural);
+  if (depth != Depth::kCollection) ask.name = segments.at(kPlural + 1);
+  if (depth == Depth::kPart) ask.subresource = segments.at(kPlural + 2);
+  if (depth == Depth::kCollection && request.method == Method::kGet) ask_as_list(request, ask, held);
+}
+
 class Custom {
  public:
   explicit Custom(const CustomPorts& ports) : ports_(ports) {}
 
   void answer(Method method, const Named& named, Depth depth, net::Request request, const Caller& caller,
               net::Reply reply) const {
-    // Who may not learn of this kind does not learn whether there is such a kind either.
-    const std::string resource = named.plural + "." + named.group;
-    const std::string_view verb = verb_of(method, depth);
-    if (!core::allowed(caller.identity, core::Permission(verb, resource)))
-      return reply.send(refuse(Error{Code::kPermissionDenied, "forbidden",
-                                     fmt::format("{} may not {} {}", caller.identity.user, verb, resource)}));
     const kinds::Kind* kind = kinds::find_plural(named.group, named.plural);
     const bool served = kind && std::ranges::find(kind->versions, named.version) != kind->versions.end();
     if (!served) return reply.send(refuse(not_here(request.path())));
@@ -101,7 +110,7 @@ class Custom {
       return ports_.writes.patch(target, place, false, std::move(request), caller, std::move(reply));
     if (method == Method::kDelete)
       return ports_.writes.remove(target, place, std::move(request), caller, std::move(reply));
-    reply.send(ports_.reads.get(target, place, request));
+    reply.send(ports_.reads.get(target, place, {}, request, caller));
   }
 
   void part(Method method, const Target& target, const Named& named, net::Request request,
@@ -111,7 +120,7 @@ class Custom {
     if (!status && !scale) return reply.send(refuse(not_here(request.path())));
     if (method == Method::kDelete || method == Method::kPost)
       return reply.send(refuse(not_taken(named, method)));
-    if (status && method == Method::kGet) return reply.send(ports_.reads.get(target, named.place, request));
+    if (status && method == Method::kGet) return reply.send(ports_.reads.get(target, named.place, "status", request, caller));
     if (status && method == Method::kPut)
       return ports_.writes.replace(target, named.place, true, std::move(request), caller, std::move(reply));
     if (status)
@@ -134,25 +143,29 @@ class Custom {
 std::vector<Route> custom_routes(const CustomPorts& ports) {
   const auto custom = std::make_shared<const Custom>(ports);
   std::vector<Route> routes;
-  const auto add = [&](const std::string& pattern, bool in_namespace, Depth depth,
+  const auto add = [&](const std::string& pattern, bool in_namespace, Depth depth, auto refine,
                        std::initializer_list<Method> methods) {
     for (const Method method : methods)
-      // The handler asks for the permission: it depends on the path.
-      routes.push_back({method, pattern, core::Permission::anyone(),
+      routes.push_back({method, pattern, core::Permission(verb_of(method, depth), "custom"),
                         Hot{[custom, method, in_namespace, depth](net::Request request, const Caller& caller,
                                                                   net::Reply reply) {
                           const Named named = read_path(request.params, in_namespace, depth);
                           custom->answer(method, named, depth, std::move(request), caller, std::move(reply));
                         }},
-                        method == Method::kGet ? 0 : kBodyBytesMax, route_error});
+                        method == Method::kGet ? 0 : kBodyBytesMax, route_error, {}, refine});
   };
   for (const bool in_namespace : {false, true}) {
     const std::string all = std::string("/apis/{group}/{version}/") +
                             (in_namespace ? "namespaces/{namespace}/" : "") + "{plural}";
-    add(all, in_namespace, Depth::kCollection, {Method::kGet, Method::kPost, Method::kDelete});
+    add(all, in_namespace, Depth::kCollection,
+        in_namespace ? ask_as_named<true, Depth::kCollection> : ask_as_named<false, Depth::kCollection>,
+        {Method::kGet, Method::kPost, Method::kDelete});
     add(all + "/{name}", in_namespace, Depth::kObject,
+        in_namespace ? ask_as_named<true, Depth::kObject> : ask_as_named<false, Depth::kObject>,
         {Method::kGet, Method::kPut, Method::kPatch, Method::kDelete});
-    add(all + "/{name}/{part}", in_namespace, Depth::kPart, {Method::kGet, Method::kPut, Method::kPatch});
+    add(all + "/{name}/{part}", in_namespace, Depth::kPart,
+        in_namespace ? ask_as_named<true, Depth::kPart> : ask_as_named<false, Depth::kPart>,
+        {Method::kGet, Method::kPut, Method::kPatch});
   }
   return routes;
 }

@@ -39,16 +39,22 @@ std::vector<Resource> resources(const kinds::Kinds& kinds) {
         one.subresources.push_back({"scale", "autoscaling", "v1", "Scale", kPartVerbs});
       if (kind.group.empty() && kind.plural == "pods")
         one.subresources.push_back({"log", "", "", "Pod", {"get"}});
+      if (kind.group.empty() && kind.plural == "serviceaccounts")
+        one.subresources.push_back({"token", "authentication.k8s.io", "v1", "TokenRequest", {"create"}});
       out.push_back(std::move(one));
     }
   }
   // Questions that are asked by a POST and stored nowhere.
   constexpr struct {
     std::string_view group, plural, kind;
+    bool namespaced = false;
   } kQuestions[] = {
       {"authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"},
+      {"authentication.k8s.io", "tokenreviews", "TokenReview"},
+      {"authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview", true},
       {"authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"},
       {"authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"},
+      {"authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"},
   };
   for (const auto& q : kQuestions) {
     std::string singular(q.kind);
@@ -59,7 +65,7 @@ std::vector<Resource> resources(const kinds::Kinds& kinds) {
                    std::string(q.plural),
                    singular,
                    std::string(q.kind),
-                   false,
+                   q.namespaced,
                    {"create"},
                    {},
                    {},

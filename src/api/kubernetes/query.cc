@@ -144,4 +144,23 @@ Result<core::WriteOptions> parse_write_query(const net::Query& query, std::strin
   return out;
 }
 
+void ask_as_list(const net::Request& request, core::Ask& ask, std::string& held) {
+  const auto query = query_of(request);
+  if (!query) return;  // refused later
+  if (query_boolean(*query, "watch").value_or(false)) ask.verb = "watch";
+  held = name_selected(request);
+  ask.name = held;
+}
+
+std::string name_selected(const net::Request& request) {
+  const auto query = query_of(request);
+  if (!query) return {};
+  constexpr std::string_view kName = "metadata.name=";
+  std::string_view fields = query->get("fieldSelector");
+  if (!fields.starts_with(kName) || fields.find_first_of(",!", kName.size()) != std::string_view::npos) return {};
+  fields.remove_prefix(kName.size());
+  if (fields.starts_with('=')) fields.remove_prefix(1);
+  return std::string(fields);
+}
+
 }  // namespace mk::api::kubernetes

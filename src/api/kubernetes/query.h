@@ -41,4 +41,10 @@ Result<bool> query_boolean(const net::Query& query, std::string_view name);
 
 Result<net::Query> query_of(const net::Request& request);
 
+// A list may be a watch, and one that selects a single name asks for that name only: as Kubernetes has it.
+void ask_as_list(const net::Request& request, core::Ask& ask, std::string& held);
+
+// The name when the field selector is nothing but "metadata.name=NAME", else empty.
+std::string name_selected(const net::Request& request);
+
 }  // namespace mk::api::kubernetes

@@ -58,7 +58,10 @@ Result<Encoder> choose_encoder(const Target& target, const net::Request& request
   return Encoder(target, std::move(wanted), row_object, clock);
 }
 
-net::Response Reads::get(const Target& target, const Place& place, const net::Request& request) const {
+net::Response Reads::get(const Target& target, const Place& place, std::string_view part,
+                         const net::Request& request, const Caller& caller) const {
+  if (const auto may = objects_.authorise(caller.identity, "get", *target.kind, place.space, place.name, part); !may)
+    return refuse(may.error(), about(*target.kind, place.name));
   const auto query = query_of(request);
   if (!query) return refuse(query.error());
   const auto encoder = choose_encoder(target, request, *query, objects_.clock());
@@ -78,13 +81,14 @@ void Reads::collection(const Target& target, std::optional<std::string> space, c
     MK_TRY(ListQuery list_query, ListQuery::parse(query, *target.kind));
     return Asked{std::move(encoder), std::move(list_query), {target.kind->resource(), std::move(space)}};
   };
+  // The only object that the selector leaves, if it names one: a right to that one is enough.
+  const std::string only = name_selected(request);
   auto asked = understand();
   if (!asked) return reply.send(refuse(asked.error(), about(*target.kind)));
+  const std::string_view verb = asked->query.watch ? "watch" : "list";
+  const auto may = objects_.authorise(caller.identity, verb, *target.kind, asked->selection.space.value_or(""), only);
+  if (!may) return reply.send(refuse(may.error(), about(*target.kind)));
   if (asked->query.watch) {
-    const std::string resource = target.kind->resource();
-    if (!core::allowed(caller.identity, {"watch", resource}))
-      return reply.send(refuse(Error{Code::kPermissionDenied, "forbidden",
-                                     fmt::format("{} may not watch {}", caller.identity.user, resource)}));
     const ListQuery& query = asked->query;
     return watches_.start({asked->selection, query.selector, asked->encoder, query.version, query.bookmarks,
                            query.initial_events, watch_timeout(query)},

@@ -13,7 +13,9 @@ class Reads {
   Reads(core::Objects& objects, os::Executor& executor, os::Executor& watches)
       : objects_(objects), executor_(executor), watches_(objects.store(), watches) {}
 
-  net::Response get(const Target& target, const Place& place, const net::Request& request) const;
+  // `part`: the subresource that was asked for; it decides the right that is needed.
+  net::Response get(const Target& target, const Place& place, std::string_view part, const net::Request& request,
+                    const Caller& caller) const;
   // `space` unset = all namespaces. Called on an I/O thread; long lists are written on the executor.
   void collection(const Target& target, std::optional<std::string> space, const net::Request& request,
                   const Caller& caller, net::Reply reply);

@@ -1,12 +1,20 @@
-// "Who am I, and may I?": questions asked by a POST, answered at once, stored nowhere.
+// "Who am I, who is that, and may they?": questions asked by a POST, answered at once, stored nowhere.
 #pragma once
+#include <span>
+#include <string_view>
+
+#include "api/kubernetes/api.h"
 #include "api/route.h"
 
 namespace mk::api::kubernetes {
 
-net::Response review_self(const net::Request& request, const Caller& caller);  // SelfSubjectReview
-net::Response review_own_access(const net::Request& request,
-                                const Caller& caller);                              // SelfSubjectAccessReview
-net::Response review_own_rules(const net::Request& request, const Caller& caller);  // SelfSubjectRulesReview
+struct Review {
+  std::string_view path;
+  std::string_view resource, subresource;  // what a caller needs the right to create
+  net::Response (*answer)(const Ports& ports, const net::Request& request, const Caller& caller);
+};
+
+// SelfSubjectReview, TokenReview and the four reviews of access.
+std::span<const Review> reviews();
 
 }  // namespace mk::api::kubernetes

@@ -490,8 +490,9 @@ void Writes::remove_collection(const Target& target, const Place& place, net::Re
     if (!asked) return later->send(refuse(asked.error(), about(*target.kind)));
     const auto query = ListQuery::parse(asked->query, *target.kind);
     if (!query) return later->send(refuse(query.error(), about(*target.kind)));
-    const auto options = parse_remove(*request, asked->query);
+    auto options = parse_remove(*request, asked->query);
     if (!options) return later->send(refuse(options.error(), about(*target.kind)));
+    options->verb = "deletecollection";
     auto collection = std::make_shared<Collection>(target, who, *options, std::move(*asked), later);
     const std::optional<std::string> selected = target.kind->namespaced ? std::optional(space) : std::nullopt;
     for (store::ObjectRef& object : objects_.store().list({target.kind->resource(), selected}).objects)

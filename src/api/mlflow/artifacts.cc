@@ -192,7 +192,7 @@ std::vector<Route> artifact_routes(const Artifacts& artifacts, os::Executor& exe
         MK_TRY(const Artifacts::Root root, artifacts.of_logged_model(request.params[0]));
         return listing(artifacts, root, below);
       });
-  constexpr std::string_view kResource = "artifacts";
+  constexpr std::string_view kResource = "artifacts.mlflow.kubeflow.org";
   const std::string proxy = "/api/2.0/mlflow-artifacts/";
   const std::string base = "/api/2.0/mlflow/";
   std::vector<Route> rows = with_ajax_twins({

@@ -132,7 +132,7 @@ std::vector<Route> logged_model_routes(LoggedModels& models) {
       return f(models, args, request);
     });
   };
-  constexpr std::string_view kResource = "loggedmodels";
+  constexpr std::string_view kResource = "loggedmodels.mlflow.kubeflow.org";
   const std::string base = "/api/2.0/mlflow/logged-models";
   return with_ajax_twins({
       {Method::kPost, base, {"create", kResource}, call(create)},

@@ -108,7 +108,7 @@ std::vector<Route> model_version_routes(Registry& models) {
     return whole(
         [&models, f](const Arguments& args, const net::Request&, const Caller&) { return f(models, args); });
   };
-  constexpr std::string_view kResource = "modelversions";
+  constexpr std::string_view kResource = "modelversions.mlflow.kubeflow.org";
   const std::string base = "/api/2.0/mlflow/model-versions/";
   return with_ajax_twins({
       {Method::kPost, base + "create", {"create", kResource}, call(create)},

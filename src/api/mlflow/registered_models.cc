@@ -112,7 +112,7 @@ std::vector<Route> registered_model_routes(Registry& models) {
     return whole(
         [&models, f](const Arguments& args, const net::Request&, const Caller&) { return f(models, args); });
   };
-  constexpr std::string_view kResource = "registeredmodels";
+  constexpr std::string_view kResource = "registeredmodels.mlflow.kubeflow.org";
   const std::string base = "/api/2.0/mlflow/registered-models/";
   return with_ajax_twins({
       {Method::kPost, base + "create", {"create", kResource}, call(create)},

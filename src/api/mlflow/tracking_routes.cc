@@ -457,28 +457,28 @@ struct Row {
 };
 
 const Row kRows[] = {
-    {Method::kPost, "experiments/create", {"create", "experiments"}, create_experiment},
-    {Method::kGet, "experiments/get", {"get", "experiments"}, get_experiment},
-    {Method::kGet, "experiments/get-by-name", {"get", "experiments"}, get_experiment_by_name},
-    {Method::kGet, "experiments/search", {"list", "experiments"}, search_experiments},
-    {Method::kPost, "experiments/search", {"list", "experiments"}, search_experiments},
-    {Method::kPost, "experiments/update", {"update", "experiments"}, update_experiment},
-    {Method::kPost, "experiments/delete", {"delete", "experiments"}, delete_experiment},
-    {Method::kPost, "experiments/restore", {"update", "experiments"}, restore_experiment},
-    {Method::kPost, "experiments/set-experiment-tag", {"update", "experiments"}, set_experiment_tag},
-    {Method::kPost, "experiments/delete-experiment-tag", {"update", "experiments"}, delete_experiment_tag},
-    {Method::kPost, "experiments/search-datasets", {"list", "runs"}, search_datasets},
-    {Method::kGet, "runs/get", {"get", "runs"}, get_run},
-    {Method::kPost, "runs/search", {"list", "runs"}, search_runs},
-    {Method::kPost, "runs/delete", {"delete", "runs"}, delete_run},
-    {Method::kPost, "runs/restore", {"update", "runs"}, restore_run},
-    {Method::kPost, "runs/delete-tag", {"update", "runs"}, delete_tag},
-    {Method::kPost, "runs/log-inputs", {"update", "runs"}, log_inputs},
-    {Method::kPost, "runs/outputs", {"update", "runs"}, log_outputs},
-    {Method::kPost, "runs/log-model", {"update", "runs"}, log_model},
-    {Method::kGet, "metrics/get-history", {"get", "runs"}, get_history},
-    {Method::kGet, "metrics/get-history-bulk", {"get", "runs"}, get_history_bulk},
-    {Method::kGet, "metrics/get-history-bulk-interval", {"get", "runs"}, get_history_interval},
+    {Method::kPost, "experiments/create", {"create", "experiments.mlflow.kubeflow.org"}, create_experiment},
+    {Method::kGet, "experiments/get", {"get", "experiments.mlflow.kubeflow.org"}, get_experiment},
+    {Method::kGet, "experiments/get-by-name", {"get", "experiments.mlflow.kubeflow.org"}, get_experiment_by_name},
+    {Method::kGet, "experiments/search", {"list", "experiments.mlflow.kubeflow.org"}, search_experiments},
+    {Method::kPost, "experiments/search", {"list", "experiments.mlflow.kubeflow.org"}, search_experiments},
+    {Method::kPost, "experiments/update", {"update", "experiments.mlflow.kubeflow.org"}, update_experiment},
+    {Method::kPost, "experiments/delete", {"delete", "experiments.mlflow.kubeflow.org"}, delete_experiment},
+    {Method::kPost, "experiments/restore", {"update", "experiments.mlflow.kubeflow.org"}, restore_experiment},
+    {Method::kPost, "experiments/set-experiment-tag", {"update", "experiments.mlflow.kubeflow.org"}, set_experiment_tag},
+    {Method::kPost, "experiments/delete-experiment-tag", {"update", "experiments.mlflow.kubeflow.org"}, delete_experiment_tag},
+    {Method::kPost, "experiments/search-datasets", {"list", "runs.mlflow.kubeflow.org"}, search_datasets},
+    {Method::kGet, "runs/get", {"get", "runs.mlflow.kubeflow.org"}, get_run},
+    {Method::kPost, "runs/search", {"list", "runs.mlflow.kubeflow.org"}, search_runs},
+    {Method::kPost, "runs/delete", {"delete", "runs.mlflow.kubeflow.org"}, delete_run},
+    {Method::kPost, "runs/restore", {"update", "runs.mlflow.kubeflow.org"}, restore_run},
+    {Method::kPost, "runs/delete-tag", {"update", "runs.mlflow.kubeflow.org"}, delete_tag},
+    {Method::kPost, "runs/log-inputs", {"update", "runs.mlflow.kubeflow.org"}, log_inputs},
+    {Method::kPost, "runs/outputs", {"update", "runs.mlflow.kubeflow.org"}, log_outputs},
+    {Method::kPost, "runs/log-model", {"update", "runs.mlflow.kubeflow.org"}, log_model},
+    {Method::kGet, "metrics/get-history", {"get", "runs.mlflow.kubeflow.org"}, get_history},
+    {Method::kGet, "metrics/get-history-bulk", {"get", "runs.mlflow.kubeflow.org"}, get_history_bulk},
+    {Method::kGet, "metrics/get-history-bulk-interval", {"get", "runs.mlflow.kubeflow.org"}, get_history_interval},
 };
 
 constexpr uint64_t kInputsBodyBytesMax = 64u << 20;  // dataset profiles are large
@@ -500,16 +500,16 @@ std::vector<Route> tracking_routes(Tracking& tracking) {
     rows.push_back({Method::kPost, base + std::string(path), permission, std::move(handler),
                     tracking::kBatchBodyBytesMax});
   };
-  add_hot("runs/create", {"create", "runs"}, hot([&tracking](net::Request& request, SharedReply reply) {
+  add_hot("runs/create", {"create", "runs.mlflow.kubeflow.org"}, hot([&tracking](net::Request& request, SharedReply reply) {
             create_run(tracking, request, std::move(reply));
           }));
-  add_hot("runs/update", {"update", "runs"}, hot([&tracking](net::Request& request, SharedReply reply) {
+  add_hot("runs/update", {"update", "runs.mlflow.kubeflow.org"}, hot([&tracking](net::Request& request, SharedReply reply) {
             update_run(tracking, request, std::move(reply));
           }));
-  add_hot("runs/log-metric", {"update", "runs"}, logging(tracking, read_log_metric));
-  add_hot("runs/log-batch", {"update", "runs"}, logging(tracking, read_log_batch));
-  add_hot("runs/log-parameter", {"update", "runs"}, logging(tracking, read_param));
-  add_hot("runs/set-tag", {"update", "runs"}, logging(tracking, read_tag));
+  add_hot("runs/log-metric", {"update", "runs.mlflow.kubeflow.org"}, logging(tracking, read_log_metric));
+  add_hot("runs/log-batch", {"update", "runs.mlflow.kubeflow.org"}, logging(tracking, read_log_batch));
+  add_hot("runs/log-parameter", {"update", "runs.mlflow.kubeflow.org"}, logging(tracking, read_param));
+  add_hot("runs/set-tag", {"update", "runs.mlflow.kubeflow.org"}, logging(tracking, read_tag));
   rows.push_back({Method::kGet, "/api/3.0/mlflow/server-info", Permission::anyone(),
                   Quick([](net::Request&, const Caller&) { return ok(std::string(kServerInfo)); })});
   return with_ajax_twins(std::move(rows));

@@ -80,6 +80,7 @@ Json pod_spec(const Json& service, const Backing& backing) {
                                  "containers", "terminationGracePeriodSeconds", "affinity"})
     if (const Json* value = predictor.find(field)) spec[field] = *value;
   if (predictor.contains("model")) {
+    spec["automountServiceAccountToken"] = false;  // a model server asks the control plane for nothing
     spec["containers"] = Json::array({model_container(service, backing)});
     spec["volumes"].push_back(Json::object(
         {{"name", "model"},
