@@ -38,6 +38,13 @@ bool is_loopback_address(std::string_view address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
 
+Error unsafe_listen(std::string_view address) {
+  return Error{Code::kFailedPrecondition, "unsafe_listen",
+               fmt::format("--listen {} would let other machines in, and there is no user who could show a token yet", address)}
+      .with_hint("listen on 127.0.0.1 and reach it through ssh -L 7070:127.0.0.1:7070; or start without --listen, run "
+                 "`modelkit user add NAME` and `modelkit token create NAME`, and start again");
+}
+
 std::string url_of(std::string_view scheme, std::string_view address, uint16_t port) {
   const bool bare_v6 = address.find(':') != std::string_view::npos;
   return fmt::format("{}://{}{}{}:{}", scheme, bare_v6 ? "[" : "", address, bare_v6 ? "]" : "", port);
@@ -51,7 +58,10 @@ std::vector<std::string> server_names(const std::string& address, const std::vec
   const auto add = [&](const std::string& name) {
     if (!name.empty() && std::ranges::find(names, name) == names.end()) names.push_back(name);
   };
-  for (const std::string& name : more) add(name);
+  for (const std::string& name : more) {  // "name" or "name:port"
+    const bool bare_v6 = std::ranges::count(name, ':') > 1;
+    add(bare_v6 ? name : name.substr(0, name.find(':')));
+  }
   if (is_loopback_address(address)) {
     add(address);
     return names;

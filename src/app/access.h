@@ -50,6 +50,9 @@ std::vector<std::string> server_names(const std::string& address, const std::vec
 
 bool is_loopback_address(std::string_view address);
 
+// Why nobody listens on an address beyond loopback, and what to do, while there is no user.
+Error unsafe_listen(std::string_view address);
+
 // "http://127.0.0.1:7070", "https://[::1]:7070"
 std::string url_of(std::string_view scheme, std::string_view address, uint16_t port);
 

@@ -193,15 +193,13 @@ class Embedded final : public ControlPlane {
   // Other machines are let in only where somebody could show who they are.
   Result<void> check_listen() const {
     if (is_loopback_address(settings_.listen) || !access_->directory.empty()) return {};
-    return fail(
-        Error{Code::kFailedPrecondition, "unsafe_listen",
-              fmt::format("--listen {} would let other machines in, and there is no user who could show a token yet",
-                          settings_.listen)}
-            .with_hint("start without --listen, run `modelkit user add NAME` and `modelkit token create NAME`, then start again"));
+    return fail(unsafe_listen(settings_.listen));
   }
 
   Result<void> listen() {
     const std::vector<std::string> names = server_names(settings_.listen, settings_.hosts);
+    std::vector<std::string> hosts = settings_.hosts;
+    if (!is_loopback_address(settings_.listen)) hosts.insert(hosts.end(), names.begin(), names.end());
     std::vector<api::Route> routes = health_routes();
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
@@ -209,7 +207,7 @@ class Embedded final : public ControlPlane {
     for (api::Route& route : access_->routes(*store_)) routes.push_back(std::move(route));
     routes.push_back(route_list(routes));
     MK_TRY(auto router, api::Router::make(std::move(routes), {.owner_uid = geteuid(),
-                                                                .hosts = is_loopback_address(settings_.listen) ? settings_.hosts : names,
+                                                                .hosts = std::move(hosts),
                                                                 .authenticator = &access_->authenticator,
                                                                 .authoriser = &access_->authoriser,
                                                                 .audit = access_->audit.get(),

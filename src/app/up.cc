@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/access.h"
 #include "app/control_plane.h"
 #include "base/format.h"
 #include "base/log.h"
@@ -44,6 +45,9 @@ Result<Settings> read_settings(const cli::Arguments& arguments) {
     *port = static_cast<uint16_t>(number);
   }
   std::string folder = arguments.has("--data") ? arguments.text("--data") : cli::default_data_folder();
+  // Where nothing was ever kept there is no user either: then not even the folder is made.
+  if (!is_loopback_address(settings.listen) && !os::exists(folder + "/store.db"))
+    return fail(unsafe_listen(settings.listen));
   MK_TRY(settings.data, usable_folder(folder));
   settings.hosts = arguments.all("--host");
   settings.model_files = arguments.all("--model-files");

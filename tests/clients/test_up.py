@@ -25,7 +25,8 @@ def test_up_is_alive(server):
 
 
 def test_it_says_where_it_is(server):
-    assert json.loads((server.folder / "endpoints.json").read_text()) == {"http": server.url, "data": server.data_url, "grpc": None}
+    assert json.loads((server.folder / "endpoints.json").read_text()) == {
+        "http": server.url, "https": server.url.replace("http:", "https:"), "data": server.data_url, "grpc": None}
     summary = server.output().splitlines()[:6]
     assert summary[0].startswith("modelkit ") and " is ready (" in summary[0]
     assert [line.split()[0] for line in summary[1:]] == ["console", "tracking", "kubectl", "models", "data"]
