@@ -68,7 +68,7 @@ class Embedded final : public ControlPlane {
     MK_OK(install_engines(layout_.engines));
     // First: a second modelkit on this folder must end here, before it touches anything.
     MK_OK(os::make_folder(layout_.pki, 0700));
-    MK_TRY(auto secrets, core::SecretKeys::open(layout_.pki + "/secrets.keys", os::system_random()));
+    MK_TRY(auto secrets, core::SecretKeys::open(layout_.secret_keys(), os::system_random()));
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}, secrets));
     MK_OK(start_gateway());
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");

@@ -12,6 +12,8 @@ struct Layout {
         binaries(data + "/bin"), environments(data + "/environments"), engines(data + "/engines"), pki(data + "/pki"), audit(data + "/audit"), endpoints(data + "/endpoints.json"),
         kubeconfig(data + "/kubeconfig") {}
 
+  std::string secret_keys() const { return pki + "/secrets.keys"; }
+
   std::string root;          // 0711: a Pod's own user passes through to its folder, and sees nothing else
   std::string database;      // store/
   std::string blobs;         // artifacts, 0700

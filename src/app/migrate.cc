@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "cli/data_folder.h"
 #include "cli/table.h"
+#include "core/access/secret_keys.h"
 #include "os/files.h"
 #include "store/snapshot.h"
 
@@ -59,7 +60,9 @@ Result<int> run(const cli::Arguments& arguments) {
     fmt::print(stderr, "the database as it was: {}\n", copy);
   }
   // Opening it runs what is due, in one transaction, and refuses while modelkit runs.
-  MK_TRY(auto opened, store::open_store({.path = data.database, .schemas = schemas()}));
+  MK_OK(os::make_folder(data.pki, 0700));
+  MK_TRY(auto secrets, core::SecretKeys::open(data.secret_keys(), os::system_random()));
+  MK_TRY(auto opened, store::open_store({.path = data.database, .schemas = schemas()}, secrets));
   opened.reset();
   MK_OK(store::compact_database(data.database));
   MK_TRY(const store::LayoutReport after, store::look_at_database(data.database, schemas()));
