@@ -84,7 +84,7 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def workers(model, tmp_path_factory):
     logs = tmp_path_factory.mktemp("logs")
-    started = {True: ModelServer(model, logs / "in", "--environment", VENV, "--worker-memory-mib", 768),
+    started = {True: ModelServer(model, logs / "in", "--environment", VENV, "--worker-memory-mib", 1024),
                False: ModelServer(model, logs / "out", "--environment", VENV, "--no-sandbox", "--worker-memory-mib", 8192)}
     for worker in started.values():
         worker.wait_until_ready()
