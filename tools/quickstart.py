@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("MODELKIT_BINARY", ROOT / "build/release/modelkit"))
 PYTHON = ROOT / ".venv/bin/python"
 EXAMPLE = ROOT / "examples/quickstart"
-FOLDER = ROOT / "build/quickstart"
+FOLDER = Path(os.environ.get("QUICKSTART_FOLDER", ROOT / "build/quickstart"))
 DATA = FOLDER / "data"
 PORTS = {"--port": 7070, "--data-port": 7080, "--grpc-port": 7081}
 
