@@ -314,6 +314,12 @@ void check_disruption_budget(const Json& object, const Json*, Causes& causes) {
     causes.push_back(cause_invalid("spec", "", "minAvailable and maxUnavailable cannot be both set"));
 }
 
+// What nothing acts on yet must not look as if it ran.
+void warn_not_run(const Json& object, std::vector<std::string>& warnings) {
+  warnings.push_back(
+      fmt::format("a {} is kept but not run by this version of modelkit; a Deployment or a Pod is", object["kind"].text()));
+}
+
 struct Row {
   std::string_view resource;
   void (*begin)(Json& object);
@@ -329,10 +335,10 @@ constexpr Row kRows[] = {
     {"services", nullptr, nullptr, check_service},
     {"deployments.apps", nullptr, complete_workload, check_workload},
     {"replicasets.apps", nullptr, complete_workload, check_workload},
-    {"statefulsets.apps", nullptr, complete_workload, check_workload},
-    {"daemonsets.apps", nullptr, complete_workload, check_workload},
-    {"jobs.batch", nullptr, complete_job, check_job},
-    {"cronjobs.batch", nullptr, complete_cron_job, check_cron_job},
+    {"statefulsets.apps", nullptr, complete_workload, check_workload, warn_not_run},
+    {"daemonsets.apps", nullptr, complete_workload, check_workload, warn_not_run},
+    {"jobs.batch", nullptr, complete_job, check_job, warn_not_run},
+    {"cronjobs.batch", nullptr, complete_cron_job, check_cron_job, warn_not_run},
     {"poddisruptionbudgets.policy", nullptr, nullptr, check_disruption_budget},
     {"inferenceservices.serving.kserve.io", nullptr, complete_inference_service, check_inference_service},
     {"images.modelkit.dev", nullptr, nullptr, check_image},

@@ -111,12 +111,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const Place& place, Mode mo
       "PRAGMA cache_size=-{}; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON; PRAGMA secure_delete=FAST;",
       cache_kib);
   if (mode == Mode::kReadWrite) {
-    // auto_vacuum is decided before the first page is written; an older file keeps what it has until
-    // `modelkit migrate`.
-    setup += fmt::format(
-        "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
-        "journal_size_limit={};",
-        kWalBytesMax);
+    // auto_vacuum is decided before the first page is written; an older file keeps what it has until `modelkit migrate`.
+    // Saying it again would be a write, which a full disk refuses.
+    MK_TRY(const int64_t pages, connection->number("PRAGMA page_count"));
+    if (pages == 0) setup += "PRAGMA auto_vacuum=INCREMENTAL; ";
+    setup += fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit={};", kWalBytesMax);
   } else if (mode == Mode::kReadOnly) {
     setup += "PRAGMA query_only=ON;";
   } else if (mode == Mode::kCheckpoint) {
