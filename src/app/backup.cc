@@ -205,7 +205,7 @@ std::string name_of(const Manifest& manifest) {
   std::string name;
   for (const char c : manifest.created)
     if (c != '-' && c != ':') name += c;
-  return fmt::format("{}-v{}", name, manifest.version);
+  return fmt::format("{}-v{:012}", name, manifest.version);  // two of one second sort by what they hold
 }
 
 }  // namespace

@@ -110,6 +110,7 @@ Result<void> Agent::start(const PodRef& live, const Container& container, const 
   const std::string& uid = live->record.uid;
   if (action.number >= 2) MK_OK(os::remove_all(records_.run_folder(uid, container.name, action.number - 2)));
   const std::string folder = records_.run_folder(uid, container.name, action.number);
+  MK_OK(os::remove_all(folder));  // of a life whose record was lost with the power: its exit would pass for this one's
   MK_OK(os::make_folder(folder));
   const auto started = processes_.start(folder, process);
   if (!started) {

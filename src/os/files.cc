@@ -94,7 +94,11 @@ Result<void> make_folder(const std::string& path, uint32_t mode) {
 
 Result<void> remove_all(const std::string& path) {
   std::error_code error;
-  std::filesystem::remove_all(path, error);
+  // Something else may remove the same files meanwhile: what is gone is gone.
+  for (int tries = 0; tries < 10; ++tries) {
+    std::filesystem::remove_all(path, error);
+    if (error != std::errc::no_such_file_or_directory) break;
+  }
   if (error) {
     errno = error.value();
     return system_failure("remove a folder");

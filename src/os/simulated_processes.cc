@@ -4,8 +4,11 @@
 namespace mk::os {
 
 Result<ProcessState> SimulatedProcesses::start(const std::string& folder, const ProcessSpec& spec) {
-  MK_CHECK(!runs.contains(folder));
   if (!fail_start.empty()) return fail(Code::kTooLarge, "process_spec", fail_start);
+  if (const auto before = runs.find(folder); before != runs.end()) {
+    MK_CHECK(!before->second.state.running());
+    runs.erase(before);
+  }
   Run run{spec, {}};
   run.state.started = clock_.now();
   if (refuse_start.empty()) {
