@@ -51,10 +51,9 @@ def test_events_logs_and_yaml(page, deployments, kubectl):
     parts.get_by_role("link", name="Events").click()
     expect(page.get_by_role("region", name="Events")).to_contain_text("RevisionFailed")
     parts.get_by_role("link", name="Logs").click()
-    pod = page.get_by_label("Pod")
-    name = pod.input_value()
-    written = kubectl("logs", name).stdout.strip().splitlines()
-    expect(page.locator("pre.logs")).to_contain_text(written[0] if written else "Nothing was written yet.")
+    # It starts again and again; the page follows, whatever it has written when we look.
+    assert page.get_by_label("Pod").input_value().startswith("stuck-")
+    expect(page.locator("pre.logs")).to_contain_text("does not load", timeout=15_000)
     parts.get_by_role("link", name="YAML").click()
     # The tab is in the address, and the text is the object as kubectl has it.
     page.goto(page.url)
