@@ -43,13 +43,13 @@ def provided(package):
         {"nodejs": "node", "npm": "npm"}[package]) is not None
 
 
-def stamped(name, *inputs):
-    """True when the inputs are those of the last time mark() was called."""
+def stamped(folder, *inputs):
+    """True when the inputs are those of the last time mark() was called. The mark lies in the folder that it vouches for, so
+    that the two go together."""
     digest = hashlib.sha256(b"".join(Path(ROOT / i).read_bytes() for i in inputs)).hexdigest()
-    stamp = ROOT / "build" / "stamps" / name
+    stamp = folder / ".made-from"
 
     def mark():
-        stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(digest)
 
     return stamp.exists() and stamp.read_text() == digest, mark
@@ -69,8 +69,8 @@ def setup_debian():
 def setup_npm(folder):
     if not (ROOT / folder / "package-lock.json").exists():
         return
-    done, mark = stamped("npm-" + folder.replace("/", "-"), f"{folder}/package-lock.json")
-    if done and (ROOT / folder / "node_modules").exists():
+    done, mark = stamped(ROOT / folder / "node_modules", f"{folder}/package-lock.json")
+    if done:
         return
     say(f"installing npm packages of {folder}/ (pinned by hash)")
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=ROOT / folder)
@@ -82,8 +82,8 @@ def setup_python():
     lock = "tests/clients/requirements.lock"
     if not (ROOT / lock).exists():
         return
-    done, mark = stamped("python", lock)
-    if done and (VENV / "bin/python").exists():
+    done, mark = stamped(VENV, lock)
+    if done:
         return
     say(f"installing Python packages into .venv (pinned by hash in {lock})")
     if not (VENV / "bin/python").exists():
@@ -219,9 +219,9 @@ def fuzz(arguments):
 
 def setup_environment():
     """The Python environment of the quickstart's scikit-learn model, made by the code that makes every model's."""
-    done, mark = stamped("environment", "examples/quickstart/requirements.txt", "tests/clients/requirements.lock")
     folder = ROOT / "build/quickstart"
-    if done and (folder / "data/environments").exists():
+    done, mark = stamped(folder / "data/environments", "examples/quickstart/requirements.txt", "tests/clients/requirements.lock")
+    if done:
         return
     say("building the quickstart's first model environment (PyPI wheels, in a sandbox)")
     shutil.rmtree(folder / "model", ignore_errors=True)

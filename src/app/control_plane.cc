@@ -178,7 +178,8 @@ class Embedded final : public ControlPlane {
                                              .trial = dataplane::python::try_model,
                                              .executor = build_threads_.get()});
     host_->add(serving::make_controller({registry_->resolver, *environments_, *serving_routes_, endpoints_.data, layout_.engines,
-                                       [this](const std::string& service) { return serving_routes_->behind(service); }}));
+                                       [this](const std::string& service) { return serving_routes_->behind(service); },
+                                       [this](const std::string& service) { return serving_routes_->leaving(service); }}));
     environments_->on_change([this] { wake_services(); });
     registry_->resolver.on_change([this] { wake_services(); });
     return {};

@@ -183,15 +183,24 @@ Result<Snapshot> load(const std::string& folder) {
   return from_json(text);
 }
 
-Result<void> acknowledge(const std::string& folder, uint64_t generation) {
-  return os::write_file(fmt::format("{}/{}", folder, kTakenFileName), fmt::format("{}\n", generation), 0600, false);
+// A line for the generation, then one for each revision that is leaving.
+Result<void> acknowledge(const std::string& folder, const Taken& taken) {
+  std::string text = fmt::format("{}\n", taken.generation);
+  for (const std::string& revision : taken.leaving) text.append(revision).push_back('\n');
+  return os::write_file(fmt::format("{}/{}", folder, kTakenFileName), text, 0600, false);
 }
 
-uint64_t acknowledged(const std::string& folder) {
+Taken acknowledged(const std::string& folder) {
+  Taken taken;
   const auto text = os::read_file(fmt::format("{}/{}", folder, kTakenFileName), kTakenBytesMax);
-  uint64_t generation = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), generation);
-  return generation;
+  if (!text) return taken;
+  std::from_chars(text->data(), text->data() + text->size(), taken.generation);
+  for (size_t line = text->find('\n'); line != std::string::npos && line + 1 < text->size();) {
+    const size_t end = text->find('\n', line + 1);
+    taken.leaving.push_back(text->substr(line + 1, end - line - 1));
+    line = end;
+  }
+  return taken;
 }
 
 }  // namespace mk::routing

@@ -13,7 +13,7 @@ namespace mk::routing {
 
 constexpr int kSchemaVersion = 1;
 constexpr std::string_view kFileName = "routes.json";  // in DIR/gateway
-constexpr std::string_view kTakenFileName = "taken";     // beside it: see acknowledge()
+constexpr std::string_view kTakenFileName = "taken";     // beside it: see Taken
 
 struct Endpoint {
   std::string address;  // of one ready model server: an IP address
@@ -63,8 +63,13 @@ Result<void> publish(const std::string& folder, const Snapshot& snapshot);
 // kNotFound when nothing was published yet.
 Result<Snapshot> load(const std::string& folder);
 
-// What the gateway answers: from now on it routes by this generation. Not durable: it says so again when it starts.
-Result<void> acknowledge(const std::string& folder, uint64_t generation);
-uint64_t acknowledged(const std::string& folder);  // 0 when it never did
+// What the gateway answers. Not durable: it says so again when it starts.
+struct Taken {
+  uint64_t generation = 0;           // it routes by this one or a later one
+  std::vector<std::string> leaving;  // "namespace/name revision": gets no new requests, has not answered all it got
+  bool operator==(const Taken&) const = default;
+};
+Result<void> acknowledge(const std::string& folder, const Taken& taken);
+Taken acknowledged(const std::string& folder);  // generation 0 when it never did
 
 }  // namespace mk::routing

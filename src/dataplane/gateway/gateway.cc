@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "base/format.h"
 #include "base/json.h"
@@ -81,8 +82,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(GatewayOptions options) {
 uint16_t Gateway::port() const {
   return impl_->server->port();
 }
-uint64_t Gateway::generation() const {
-  return impl_->proxy->table()->generation();
+routing::Taken Gateway::taken() const {
+  const auto table = impl_->proxy->table();
+  return {table->generation(), table->leaving()};
 }
 void Gateway::drain(Duration deadline) {
   impl_->server->drain(deadline);
@@ -189,16 +191,22 @@ int run_gateway(const GatewayOptions& options) {
   }
   log::info("gateway listening", {{"address", options.address},
                                   {"port", int{(*gateway)->port()}},
-                                  {"generation", (*gateway)->generation()}});
+                                  {"generation", (*gateway)->taken().generation}});
+  std::optional<routing::Taken> told;
   const auto tell = [&] {
-    if (const auto told = routing::acknowledge(options.folder, (*gateway)->generation()); !told)
-      log::error("the gateway cannot tell which routes it follows", {{"error", told.error().message}});
+    routing::Taken taken = (*gateway)->taken();
+    if (told == taken) return;
+    if (const auto written = routing::acknowledge(options.folder, taken); !written)
+      return log::error("the gateway cannot tell which routes it follows", {{"error", written.error().message}});
+    told = std::move(taken);
   };
   tell();
   pollfd waits[] = {{signal_fd, POLLIN, 0}, {watch.fd(), POLLIN, 0}};
   while (true) {
-    if (::poll(waits, 2, -1) < 0 && errno != EINTR) return 1;
+    const bool leaving = told && !told->leaving.empty();
+    if (::poll(waits, 2, leaving ? static_cast<int>(kLeavingPoll.ms()) : -1) < 0 && errno != EINTR) return 1;
     if (waits[0].revents != 0) break;
+    if (leaving) tell();
     if (waits[1].revents == 0 || !watch.take()) continue;
     if (const auto loaded = (*gateway)->reload(); !loaded) {
       log::error("a routing snapshot was not taken; the one before goes on",

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "dataplane/config/routing.h"
 
 namespace mk::gateway {
 
@@ -28,7 +29,7 @@ class Gateway {
   uint16_t port() const;
   // Reads routes.json again. A file that cannot be read changes nothing; the error is also logged.
   Result<void> reload();
-  uint64_t generation() const;
+  routing::Taken taken() const;
   void drain(Duration deadline);
 
  private:

@@ -21,6 +21,7 @@ constexpr Duration kConnectDeadline = Duration::from_seconds(2);
 constexpr Duration kAnswerDeadline = Duration::from_seconds(300);  // until the head of the reply
 constexpr Duration kEjectFor = Duration::from_seconds(1);  // an endpoint that refused a connection rests
 constexpr size_t kRequestIdBytesMax = 128;                 // a longer one from outside is replaced
+constexpr Duration kLeavingPoll = Duration::from_ms(100);  // how often it looks whether old revisions have answered all
 constexpr Duration kDrainDeadline = Duration::from_seconds(30);
 
 }  // namespace mk::gateway

@@ -373,7 +373,14 @@ net::Decision Proxy::dispatch(net::Request& request) {
     };
     return decision;
   }
-  decision.whole = [this, table = std::move(table), found](net::Request taken, net::Reply reply) {
+  decision.whole = [this, table = std::move(table), found = Table::Found(found)](net::Request taken, net::Reply reply) mutable {
+    // The body may have taken its time; what was chosen by the head may be gone.
+    if (auto now = this->table(); now != table) {
+      table = std::move(now);
+      found = table->find(taken.headers.get("Host"), taken.path());
+      if (found.route == nullptr || !found.route->ready())
+        return reply.send(oip_error({Code::kUnavailable, "not_ready", "the model was withdrawn while the request came in"}));
+    }
     std::make_shared<Flight>(*this, table, found, std::move(taken), std::move(reply), std::nullopt)->start();
   };
   return decision;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/format.h"
+
 namespace mk::gateway {
 
 namespace {
@@ -101,6 +103,9 @@ Table::Table(const routing::Snapshot& snapshot, const Table* before) : generatio
     }
     routes_[route.service] = std::move(target);
   }
+  if (before == nullptr) return;
+  for (const auto& [key, stats] : before->stats_)
+    if (stats->running() > 0) stats_.emplace(key, stats);
 }
 
 bool Table::knows_host(std::string_view host) const {
@@ -124,6 +129,19 @@ Table::Found Table::find(std::string_view host, std::string_view path) const {
 std::vector<NamedStats> Table::stats() const {
   std::vector<NamedStats> all;
   for (const auto& [key, stats] : stats_) all.push_back({key.first, key.second, stats});
+  return all;
+}
+
+std::vector<std::string> Table::leaving() const {
+  std::vector<std::string> all;
+  for (const auto& [key, stats] : stats_) {
+    if (stats->running() <= 0) continue;
+    const auto route = routes_.find(key.first);
+    const bool takes = route != routes_.end() &&
+                       std::any_of(route->second->revisions().begin(), route->second->revisions().end(),
+                                   [&](const RevisionTarget& revision) { return revision.name == key.second; });
+    if (!takes) all.push_back(fmt::format("{} {}", key.first, key.second));
+  }
   return all;
 }
 

@@ -74,6 +74,8 @@ class Table {
 
   uint64_t generation() const { return generation_; }
   std::vector<NamedStats> stats() const;
+  // "namespace/name revision" of those that take no requests now and have not answered all that they got before.
+  std::vector<std::string> leaving() const;
   // The endpoints that `before` had and this one has not.
   std::vector<net::Endpoint> gone_since(const Table& before) const;
 
@@ -86,7 +88,7 @@ class Table {
   std::map<std::string, const RouteTarget*, std::less<>> hosts_;
   std::map<std::string, Found, std::less<>> prefixes_;
   std::map<std::pair<std::string, uint16_t>, std::shared_ptr<Upstream>> upstreams_;
-  // By "service revision"; also of those that take no requests now.
+  // By "service revision"; also of those that take no requests now, as long as some are under way.
   std::map<std::pair<std::string, std::string>, std::shared_ptr<RevisionStats>> stats_;
 };
 

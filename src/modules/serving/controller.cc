@@ -121,6 +121,12 @@ class Reconcile {
               [](const Revision& a, const Revision& b) { return a.number < b.number; });
     for (const auto& pod : world_.reader.list({"pods", space()})) observe_pod(*pod);
     const Json& predictor = service_.at({"status", "components", "predictor"});
+    if (ports_.leaving && std::any_of(seen_.revisions.begin(), seen_.revisions.end(),
+                                      [](const Revision& revision) { return revision.idle_since.is_set(); })) {
+      const auto leaving = ports_.leaving(fmt::format("{}/{}", space(), name()));
+      for (Revision& revision : seen_.revisions)
+        revision.leaving = std::find(leaving.begin(), leaving.end(), revision.name) != leaving.end();
+    }
     seen_.rolled_out = predictor["latestRolledoutRevision"].text();
     seen_.previously_rolled_out = predictor["previousRolledoutRevision"].text();
   }

@@ -20,8 +20,9 @@ struct Ports {
   Routes& routes;
   std::string gateway_url;  // "http://127.0.0.1:7080", for status.url
   std::string engines = {}; // folder of native runtimes that model servers may read
-  // Routes::behind of the running gateway; null = whatever is published is followed.
+  // Routes::behind and ::leaving of the running gateway; null = whatever is published is followed, at once.
   std::function<std::optional<Duration>(const std::string& service)> gateway_behind = {};
+  std::function<std::vector<std::string>(const std::string& service)> leaving = {};
 };
 
 core::Controller make_controller(Ports ports);

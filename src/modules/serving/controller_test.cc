@@ -233,13 +233,15 @@ TEST_CASE("serving: a route is followed when its generation or a later one was a
     set("wine", 1);
     CHECK(routes.behind("default/wine"));
     const uint64_t first = routing::load(folder)->generation;
-    REQUIRE(routing::acknowledge(folder, first));
+    REQUIRE(routing::acknowledge(folder, {first, {}}));
     CHECK_FALSE(routes.behind("default/wine"));
     set("beer", 1);
     CHECK_FALSE(routes.behind("default/wine"));  // another's change is none of its business
     CHECK(routes.behind("default/beer"));
-    REQUIRE(routing::acknowledge(folder, first + 5));
+    REQUIRE(routing::acknowledge(folder, {first + 5, {"default/wine r1", "default/wine r2", "default/winery r1"}}));
     CHECK_FALSE(routes.behind("default/beer"));
+    CHECK(routes.leaving("default/wine") == std::vector<std::string>{"r1", "r2"});
+    CHECK(routes.leaving("default/beer").empty());
   }
   (void)os::remove_all(folder);
 }

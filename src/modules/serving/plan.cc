@@ -108,6 +108,8 @@ class Planner {
         decision_.again = kIdleBeforeScaleDown;
       } else if (now_ >= revision.idle_since && now_ - revision.idle_since < kIdleBeforeScaleDown) {
         decision_.again = kIdleBeforeScaleDown - (now_ - revision.idle_since);
+      } else if (revision.leaving && now_ - revision.idle_since < kLeavingPatience) {
+        decision_.again = kLeavingPoll;
       } else {
         act({Action::Kind::kScale, revision.name, 0, 0});
       }

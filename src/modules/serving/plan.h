@@ -40,6 +40,7 @@ struct Revision {
   std::vector<routing::Endpoint> ready_endpoints;
   RevisionFailure failure;  // empty while it may become ready
   Time idle_since;       // when it dropped out of the traffic; unset while it is in it
+  bool leaving = false;  // out of the traffic, and the gateway still waits for answers of it
   bool ready() const { return !ready_endpoints.empty(); }
 };
 

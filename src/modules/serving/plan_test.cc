@@ -63,6 +63,10 @@ TEST_CASE("serving plan: canary, promotion, and the old revision's way out") {
   seen.revisions[0].idle_since = kNow;
   CHECK(plan(wanted, seen, kNow + 1_s).actions.empty());
   CHECK(plan(wanted, seen, kNow + 5_s).actions == std::vector<Action>{{Kind::kScale, "wine-predictor-00001", 0, 0}});
+  seen.revisions[0].leaving = true;  // it has answers to give
+  CHECK(plan(wanted, seen, kNow + 5_s).actions.empty());
+  CHECK(plan(wanted, seen, kNow + 5_s).again == kLeavingPoll);
+  CHECK(plan(wanted, seen, kNow + 301_s).actions == std::vector<Action>{{Kind::kScale, "wine-predictor-00001", 0, 0}});
 }
 
 TEST_CASE("serving plan: aborting goes back to the old revision, even after it was scaled down") {

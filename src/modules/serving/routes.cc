@@ -67,9 +67,17 @@ std::optional<Duration> Routes::behind(const std::string& service) {
   std::lock_guard lock(mutex_);
   const auto change = changes_.find(service);
   if (change == changes_.end()) return std::nullopt;
-  if (routing::acknowledged(folder_) < change->second.generation) return os::system_clock().monotonic() - change->second.published;
+  if (routing::acknowledged(folder_).generation < change->second.generation) return os::system_clock().monotonic() - change->second.published;
   changes_.erase(change);
   return std::nullopt;
+}
+
+std::vector<std::string> Routes::leaving(const std::string& service) const {
+  const std::string prefix = service + " ";
+  std::vector<std::string> revisions;
+  for (const std::string& name : routing::acknowledged(folder_).leaving)
+    if (name.starts_with(prefix)) revisions.push_back(name.substr(prefix.size()));
+  return revisions;
 }
 
 Result<void> Routes::remove(std::string_view service) {

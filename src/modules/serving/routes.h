@@ -21,6 +21,8 @@ class Routes {
 
   // Nothing when the gateway follows the route of the service as it was last set; else for how long it has not.
   std::optional<Duration> behind(const std::string& service);
+  // The revisions of the service that get no new requests from the gateway and have not answered all they got.
+  std::vector<std::string> leaving(const std::string& service) const;
 
   // Replaces the route of its service; publishes only when something changed.
   Result<void> set(routing::Route route);

@@ -146,7 +146,7 @@ def test_a_wrong_change_leaves_the_old_one_serving(server, registered, kubectl, 
 def test_requests_under_way_end_on_their_revision(server, kubectl):
     """A slow answer outlives the change of version and the end of its Pod."""
     slow = ("import os, time, http.server as h\\nclass H(h.BaseHTTPRequestHandler):\\n  protocol_version = 'HTTP/1.1'\\n  def do_GET(s):\\n"
-            "    time.sleep(3 if s.path == '/slow' else 0); t = os.environ['WORD'].encode()\\n"
+            "    time.sleep(6 if s.path == '/slow' else 0); t = os.environ['WORD'].encode()\\n"
             "    s.send_response(200); s.send_header('Content-Length', str(len(t))); s.end_headers(); s.wfile.write(t)\\n"
             "h.ThreadingHTTPServer((os.environ['POD_IP'], 8080), H).serve_forever()")
     manifest = """
