@@ -13,6 +13,10 @@ inline constexpr size_t kConnectionsMax = 1024;
 inline constexpr size_t kWaitingMax = 1024;                   // requests parsed and not yet running
 inline constexpr size_t kWaitingBytesMax = 512u << 20;        // of their tensors
 inline constexpr size_t kModelFileBytesMax = 1u << 20;        // MLmodel
+inline constexpr Duration kQuickRun = Duration::from_ms(1);       // such models run on the I/O thread itself
+inline constexpr int64_t kQuickThreadsMax = 4;                    // of one run of them, unless told otherwise
+inline constexpr Duration kThreadsPay = {40'000};     // a shorter run is not worth dividing
+inline constexpr Duration kThreadsAwake = {80'000};  // until the next request; longer keeps clients from the processor
 inline constexpr Duration kDrainDeadline = Duration::from_seconds(20);
 
 }  // namespace mk::dataplane

@@ -42,9 +42,13 @@ net::Response encode(const v2::InferRequest& request, const ModelServerOptions& 
   return response;
 }
 
+int64_t processors() {
+  return std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 // As many runs at once as fill the processor.
-size_t runners_for(int threads_a_run) {
-  return static_cast<size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN) / threads_a_run));
+size_t runners_for(int64_t threads_a_run) {
+  return static_cast<size_t>(std::max<int64_t>(1, processors() / threads_a_run));
 }
 
 // A loaded model and what brings requests to it.
@@ -83,11 +87,11 @@ class Server final : public ModelServer {
     Engine& engine = *served_owner_.engine;
     const bool python = model.format != ModelFormat::kOnnx;
     Batcher::Options batching{.rows_max = options_.batch_rows_max, .deadline = options_.run_deadline};
-    if (!python && is_quick(engine)) {
+    if (!python && is_quick(onnx::time_one_row(engine))) {
       batching.runners = io_->size();
       batching.post = [io = io_.get()](os::Task task) { io->post(std::move(task)); };
     } else {
-      batching.runners = python ? static_cast<size_t>(workers_max()) : runners_for(options_.intra_op_threads);
+      batching.runners = python ? static_cast<size_t>(workers_max()) : runners_for(std::max(1, options_.threads));
       served_owner_.pool = os::make_thread_pool(batching.runners, "runner");
       batching.post = [pool = served_owner_.pool.get()](os::Task task) { pool->post(std::move(task)); };
     }
@@ -98,13 +102,7 @@ class Server final : public ModelServer {
 
  private:
   Result<std::unique_ptr<Engine>> load_engine(const ModelFolder& model) {
-    if (model.format == ModelFormat::kOnnx) {
-      onnx::SessionOptions options;
-      options.intra_op_threads = options_.intra_op_threads;
-      options.library = options_.onnxruntime;
-      options.try_batching = options_.batch_rows_max > 1;
-      return onnx::load_session(model.file, options);
-    }
+    if (model.format == ModelFormat::kOnnx) return load_onnx(model.file);
     python::WorkerOptions options;
     options.environment = options_.environment;
     options.folder = model.folder;
@@ -117,16 +115,30 @@ class Server final : public ModelServer {
     return python::start_workers(std::move(options));
   }
 
+  // A small model has little to compute and much to read: its weights, at every request. Two processors read them twice as
+  // fast, if the second is awake. Whether that pays is tried out, unless somebody said how many threads there shall be.
+  Result<std::unique_ptr<Engine>> load_onnx(const std::string& file) const {
+    onnx::SessionOptions options;
+    options.threads = std::max(1, options_.threads);
+    options.library = options_.onnxruntime;
+    options.try_batching = options_.batch_rows_max > 1;
+    MK_TRY(auto engine, onnx::load_session(file, options));
+    const auto alone = onnx::time_one_row(*engine);
+    options.threads = static_cast<int>(options_.threads > 0 ? options_.threads : std::min(processors(), kQuickThreadsMax));
+    options.awake = kThreadsAwake;
+    if (options.threads == 1 || !is_quick(alone) || *alone < kThreadsPay) return engine;
+    MK_TRY(auto divided, onnx::load_session(file, options));
+    const auto together = onnx::time_one_row(*divided);
+    return together && together->nanoseconds * 5 < alone->nanoseconds * 4 ? std::move(divided) : std::move(engine);
+  }
+
   int workers_max() const {
     if (options_.workers_max > 0) return std::min(options_.workers_max, python::kProcessesMax);
     return static_cast<int>(std::min<size_t>(runners_for(1), python::kProcessesUnasked));
   }
 
   // Models that answer within a millisecond run on the I/O thread itself: handing over costs as much as they do.
-  static bool is_quick(Engine& engine) {
-    const auto took = onnx::time_one_row(engine);
-    return took && *took <= kQuickRun;
-  }
+  static bool is_quick(std::optional<Duration> took) { return took && *took <= kQuickRun; }
 
   net::Decision dispatch(const net::Request& request) {
     net::Decision decision;
@@ -209,8 +221,6 @@ class Server final : public ModelServer {
            v2::parse_json_bytes(request.headers.get("Inference-Header-Content-Length"), request.body.size()));
     return v2::parse_request(request.body, json_bytes, signature);
   }
-
-  static constexpr Duration kQuickRun = Duration::from_ms(1);
 
   const ModelServerOptions options_;
   std::shared_ptr<net::Io> io_;

@@ -18,7 +18,7 @@ struct ModelServerOptions {
   uint16_t port = 8080;               // 0 = any
   std::string environment;            // a Python environment (see node/environments), for models in Python
   std::string onnxruntime;            // folder or file of the library; empty = found
-  int intra_op_threads = 1;           // of ONNX Runtime; more help large models when few requests come at once
+  int threads = 0;                    // of one run of ONNX Runtime; 0 = see Server::load_onnx
   int64_t batch_rows_max = 32;        // 1 = requests never share a run
   Duration run_deadline = Duration::from_seconds(60);     // of one request, waiting included
   int workers_max = 0;                // Python processes of the model; 0 = one a processor, at most 4

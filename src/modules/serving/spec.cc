@@ -30,19 +30,27 @@ Json owner_reference(const Json& service) {
 // The variable by which MLServer is told how many Python processes a model may have; our model server knows it, too.
 constexpr std::string_view kWorkersVariable = "MLSERVER_PARALLEL_WORKERS";
 constexpr int64_t kWorkersMax = 64;
+// The variable by which our model server is told how many threads a run of ONNX Runtime may have.
+constexpr std::string_view kThreadsVariable = "MODELKIT_THREADS";
+constexpr int64_t kThreadsMax = 4;
 
 bool has_variable(const Json& container, std::string_view name) {
   const auto& variables = container["env"].items();
   return std::any_of(variables.begin(), variables.end(), [&](const Json& v) { return v["name"].text() == name; });
 }
 
-// A model that may use two processors gets two Python processes, unless it says itself how many.
-void limit_workers(Json& container) {
+// A model that may use two processors gets two Python processes, or two threads, unless it says itself how many.
+void limit_parallelism(Json& container) {
   const Json& limit = container.at({"resources", "limits", "cpu"});
   const auto processors = Quantity::parse(limit.is_string() ? std::string(limit.text()) : limit.dump());
-  if (limit.is_null() || !processors || has_variable(container, kWorkersVariable)) return;
-  const int64_t workers = std::clamp<int64_t>(processors->value(), 1, kWorkersMax);
-  container["env"].push_back(Json::object({{"name", kWorkersVariable}, {"value", fmt::format("{}", workers)}}));
+  if (limit.is_null() || !processors) return;
+  const auto set = [&](std::string_view name, int64_t count) {
+    if (!has_variable(container, name))
+      container["env"].push_back(Json::object({{"name", name}, {"value", fmt::format("{}", count)}}));
+  };
+  set(kWorkersVariable, std::clamp<int64_t>(processors->value(), 1, kWorkersMax));
+  // Rounded down: threads that wait awake would use up a part of a processor before they have computed anything.
+  set(kThreadsVariable, std::clamp<int64_t>(processors->milli() / 1000, 1, kThreadsMax));
 }
 
 Json model_container(const Json& service, const Backing& backing) {
@@ -66,7 +74,7 @@ Json model_container(const Json& service, const Backing& backing) {
   });
   for (std::string_view field : {"env", "resources", "livenessProbe"})
     if (const Json* value = model.find(field)) container[field] = *value;
-  limit_workers(container);
+  limit_parallelism(container);
   if (!backing.engines.empty())
     container["env"].push_back(Json::object({{"name", "MODELKIT_ONNXRUNTIME"}, {"value", backing.engines}}));
   return container;

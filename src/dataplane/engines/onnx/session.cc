@@ -56,11 +56,12 @@ class Session final : public Engine {
     MK_OK(check(calls_, calls_.CreateSessionOptions(settings.out()), "ONNX Runtime"));
     constexpr int kAllOptimisations = 99;
     MK_OK(check(calls_, calls_.SetSessionGraphOptimizationLevel(settings.get(), kAllOptimisations), "ONNX Runtime"));
-    MK_OK(check(calls_, calls_.SetIntraOpNumThreads(settings.get(), options.intra_op_threads), "ONNX Runtime"));
+    MK_OK(check(calls_, calls_.SetIntraOpNumThreads(settings.get(), options.threads), "ONNX Runtime"));
     MK_OK(check(calls_, calls_.SetInterOpNumThreads(settings.get(), 1), "ONNX Runtime"));
-    // Idle threads that spin take the processor from other models of this machine.
-    MK_OK(check(calls_, calls_.AddSessionConfigEntry(settings.get(), "session.intra_op.allow_spinning", "0"),
-                "ONNX Runtime"));
+    const bool awake = options.awake > Duration{};
+    MK_OK(set(settings.get(), "session.intra_op.allow_spinning", awake ? "1" : "0"));
+    if (awake)
+      MK_OK(set(settings.get(), "session.intra_op.spin_duration_us", fmt::format("{}", options.awake.nanoseconds / 1000)));
     MK_OK(check(calls_, calls_.CreateSession(library_.env, file.c_str(), settings.get(), session_.out()),
                 "the ONNX model does not load"));
     MK_OK(read_inputs());
@@ -99,6 +100,10 @@ class Session final : public Engine {
   }
 
  private:
+  Result<void> set(OrtSessionOptions* settings, const char* name, const std::string& value) {
+    return check(calls_, calls_.AddSessionConfigEntry(settings, name, value.c_str()), "ONNX Runtime");
+  }
+
   using NameCall = OrtStatus* (*)(const OrtSession*, size_t, OrtAllocator*, char**);
   using TypeCall = OrtStatus* (*)(const OrtSession*, size_t, OrtTypeInfo**);
 

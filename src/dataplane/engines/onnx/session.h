@@ -1,15 +1,17 @@
-// A model in ONNX Runtime. Runs on the calling thread (one intra-op thread unless asked otherwise).
+// A model in ONNX Runtime. Runs on the calling thread (and on no other unless asked for more).
 #pragma once
 #include <memory>
 #include <string>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "dataplane/engines/engine.h"
 
 namespace mk::dataplane::onnx {
 
 struct SessionOptions {
-  int intra_op_threads = 1;
+  int threads = 1;   // of one run
+  Duration awake = {};  // how long an idle one looks for work before it sleeps: quicker, and takes the processor from others
   std::string library;  // where ONNX Runtime is; empty = see library_candidates
   bool try_batching = true;
 };
