@@ -258,8 +258,8 @@ def fmt():
 
 VERBS = {
     "setup": ("install what building and testing need (Debian, npm and PyPI packages)", lambda a: setup()),
-    "build": ("build; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan]",
-              lambda a: (setup(), build(*(a or ["release"])))),
+    "build": ("build the program; leaves build/release/modelkit.  ./x build [dev|release|asan|tsan [TARGET...]], all = everything",
+              lambda a: (setup(), build(*(a[:1] or ["release"]), *(a[1:] or ["modelkit"])))),
     "quickstart": ("set up, build, and walk the main job: track, register, deploy, predict, canary", lambda a: quickstart()),
     "test": ("set up, build and run all tests.  ./x test [--deep] [pytest arguments]", test),
     "bench": ("measure; prints a Markdown table.  ./x bench NAME", bench),
