@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 
+#include "app/backup_secrets.h"
 #include "base/digest.h"
 #include "base/format.h"
 #include "base/json.h"
@@ -238,6 +239,9 @@ Result<Copied> back_up(const Layout& data, const std::string& to) {
   MK_TRY(manifest.version, store::copy_database(data.database, partial + "/store.db"));
   manifest.created = os::system_clock().now().rfc3339();
   MK_OK(pinned->add());
+  MK_TRY(const SealedSecrets sealed, sealed_secrets(partial + "/store.db"));
+  copied.secrets = sealed.count;
+  for (const char* left : {"-wal", "-shm"}) (void)os::remove_all(partial + "/store.db" + left);
   MK_TRY(manifest.database, read_content(partial + "/store.db", "", 0600));
   const Manifest before = newest(to);
   for (const auto& [path, file] : pinned->files()) {
@@ -283,16 +287,25 @@ Result<void> copy_checked(const std::string& from, const std::string& to, mode_t
   return {};
 }
 
+Result<void> settle_secrets(const Layout& fresh, const RestoreOptions& options) {
+  if (options.without_secrets) return leave_out_secrets(fresh.database);
+  if (options.keys.empty()) return check_needs_no_keys(fresh.database);
+  MK_OK(check_keys(fresh.database, options.keys));
+  MK_OK(os::make_folder(fresh.pki, 0700));
+  MK_TRY([[maybe_unused]] const Content copied, read_content(options.keys, fresh.secret_keys(), 0600));
+  return {};
+}
+
 }  // namespace
 
-Result<Copied> restore(const std::string& from, const std::string& snapshot, const std::string& data) {
+Result<Copied> restore(const std::string& from, const std::string& data, const RestoreOptions& options) {
   MK_OK(check_empty(data));
   const auto names = snapshots(from);
   if (names.empty())
     return fail(
         Error{Code::kNotFound, "no_backup", fmt::format("{} holds no finished backup", from)}.with_hint(
             "name the folder that was given to modelkit backup"));
-  const std::string name = snapshot.empty() ? names.back() : snapshot;
+  const std::string name = options.snapshot.empty() ? names.back() : options.snapshot;
   if (std::ranges::find(names, name) == names.end())
     return fail(
         Error{Code::kNotFound, "no_snapshot", fmt::format("{} has no snapshot {}", from, name)}.with_hint(
@@ -305,6 +318,10 @@ Result<Copied> restore(const std::string& from, const std::string& snapshot, con
   MK_OK(make_layout(Layout(beside)));
   const Layout fresh(beside);
   MK_OK(copy_checked(folder + "/store.db", fresh.database, 0600, manifest.database));
+  if (auto settled = settle_secrets(fresh, options); !settled) {
+    (void)os::remove_all(beside);
+    return fail(std::move(settled).error());
+  }
   for (const auto& [path, file] : manifest.artifacts) {
     const std::string place = fresh.blobs + "/" + path;
     MK_OK(os::make_folder(std::filesystem::path(place).parent_path().string(), 0755));

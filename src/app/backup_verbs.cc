@@ -36,6 +36,10 @@ Result<int> run_backup(const cli::Arguments& arguments) {
              "version {}, {} artifacts ({} of them new), {} written; bring it back with: modelkit restore {} "
              "--data NEW\n",
              copied.version, copied.files, copied.files_copied, megabytes(copied.bytes_copied), to);
+  if (copied.secrets > 0)
+    fmt::print(stderr,
+               "its {} encrypted with keys that are not in it: keep a copy of {} elsewhere, restore asks for it with --keys\n",
+               copied.secrets == 1 ? "1 Secret is" : fmt::format("{} Secrets are", copied.secrets), data.secret_keys());
   return cli::kOk;
 }
 
@@ -48,7 +52,12 @@ Result<int> run_restore(const cli::Arguments& arguments) {
     return cli::kOk;
   }
   const std::string data = folder_of(cli::data_folder_of(arguments));
-  MK_TRY(const Copied copied, restore(from, arguments.text("--snapshot"), data));
+  const RestoreOptions options{.snapshot = arguments.text("--snapshot"),
+                               .keys = arguments.text("--keys"),
+                               .without_secrets = arguments.has("--without-secrets")};
+  if (options.without_secrets && !options.keys.empty())
+    return fail(Code::kInvalidArgument, "usage", "--keys and --without-secrets exclude each other");
+  MK_TRY(const Copied copied, restore(from, data, options));
   fmt::print("{}\n", data);
   fmt::print(stderr, "{}: version {}, {} artifacts; start it with: modelkit up --data {}\n", copied.snapshot,
              copied.version, copied.files, data);
@@ -75,6 +84,8 @@ cli::Verb restore_verb() {
               {{"--data", "DIR",
                 "an empty or absent folder (else $MODELKIT_DATA, /var/lib/modelkit for root, ~/.modelkit)"},
                {"--snapshot", "NAME", "which snapshot; else the newest"},
+               {"--keys", "FILE", "your copy of the old data folder's pki/secrets.keys, when the backup holds Secrets"},
+               {"--without-secrets", "", "leave the Secrets out, when their keys are lost"},
                {"--list", "", "only list the snapshots"}},
           .run = run_restore,
           .examples = "  modelkit restore /mnt/backups --data ./again && modelkit up --data ./again"};

@@ -68,6 +68,26 @@ Result<LayoutReport> look_at_database(const std::string& path, const std::vector
   return out;
 }
 
+Result<void> each_stored(const std::string& path, std::string_view resource,
+                         const std::function<Result<void>(const Key&, std::string_view body)>& each) {
+  MK_TRY(auto db, open_existing(path));
+  db->set_read_only(true);
+  Result<void> said;
+  MK_OK(db->query("SELECT space, name, body FROM store_objects WHERE resource = ?", {resource}, [&](const Row& row) {
+    said = each({std::string(resource), std::string(row.text(0)), std::string(row.text(1))}, row.text(2));
+    return said.has_value();
+  }));
+  return said;
+}
+
+Result<void> forget_stored(const std::string& path, std::string_view resource) {
+  const auto disk = Disk::claim(path);
+  if (!disk) return fail(disk.error());
+  MK_TRY(auto db, open_existing(path));
+  MK_TRY([[maybe_unused]] auto gone, db->exec("DELETE FROM store_objects WHERE resource = ?", {resource}));
+  return db->script("PRAGMA wal_checkpoint(TRUNCATE);");
+}
+
 Result<void> compact_database(const std::string& path) {
   MK_TRY(const auto disk, Disk::claim(path));
   MK_TRY(auto db, open_existing(path));

@@ -1,7 +1,9 @@
 // The database as a file that is copied, looked at or made smaller from outside: for backup, restore and
 // migrate.
 #pragma once
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/store.h"
@@ -28,6 +30,12 @@ struct LayoutReport {
   std::string damage;       // what a quick check of the whole file found; empty when nothing
 };
 Result<LayoutReport> look_at_database(const std::string& path, const std::vector<Schema>& schemas);
+
+// Every object of `resource` as it lies in the file, encrypted or not (body_cipher.h), until `each` fails; nothing is changed.
+Result<void> each_stored(const std::string& path, std::string_view resource,
+                         const std::function<Result<void>(const Key&, std::string_view body)>& each);
+// Takes them all out of a database that nobody has open.
+Result<void> forget_stored(const std::string& path, std::string_view resource);
 
 // Rewrites a database that nobody has open: as small as it can be, and able to give pages back later.
 Result<void> compact_database(const std::string& path);

@@ -71,6 +71,12 @@ void SecretKeys::add_key() {
   keys_[newest_] = random_bytes(random_, kCipherKeyBytes);
 }
 
+std::string_view SecretKeys::key_of(std::string_view stored) {
+  if (!stored.starts_with(kMark)) return {};
+  stored.remove_prefix(kMark.size());
+  return stored.substr(0, std::min(stored.find(':'), stored.size()));
+}
+
 bool SecretKeys::covers(const store::Key& key) const {
   return key.resource == kSecrets;
 }

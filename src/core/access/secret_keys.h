@@ -18,6 +18,9 @@ class SecretKeys final : public store::BodyCipher {
   // Makes the first key when there is no file. kFailedPrecondition when it is damaged.
   static Result<std::shared_ptr<SecretKeys>> open(std::string path, os::Random& random);
 
+  // The id of the key that a stored body is sealed with; empty when it is not sealed.
+  static std::string_view key_of(std::string_view stored);
+
   bool covers(const store::Key& key) const override;
   std::string seal(const store::Key& key, std::string_view body) const override;
   Result<std::string> open(const store::Key& key, std::string_view stored) const override;
