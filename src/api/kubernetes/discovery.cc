@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "api/kubernetes/openapi_bundle.h"
 #include "api/kubernetes/status.h"
-#include "base/digest.h"
 #include "base/format.h"
 
 namespace mk::api::kubernetes {
@@ -173,8 +173,13 @@ Json legacy_group(const std::string& group, const std::vector<std::string>& vers
 }  // namespace
 
 Document Document::of(std::string body, std::string content_type) {
-  std::string etag = "\"" + sha256_hex(body).substr(0, 32) + "\"";
-  return {std::move(body), std::move(etag), std::move(content_type)};
+  std::string etag = etag_of(body);
+  auto own = std::make_shared<const std::string>(std::move(body));
+  return {*own, std::move(etag), std::move(content_type), own};
+}
+
+Document Document::of_program(std::string_view body, std::string etag, std::string content_type) {
+  return {body, std::move(etag), std::move(content_type)};
 }
 
 net::Response Document::answer(const net::Request& request) const {

@@ -2,6 +2,7 @@
 // clients). Everything is printed once for each set of kinds; see documents.h.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,12 @@ inline constexpr std::string_view kServerVersion = "v1.36.0";  // what clients m
 
 // A body that does not change, with its ETag. Answers 304 when the client has it.
 struct Document {
-  std::string body;
+  std::string_view body;  // in `own`, or a part of the program
   std::string etag;
   std::string content_type = "application/json";
+  std::shared_ptr<const std::string> own = nullptr;
   static Document of(std::string body, std::string content_type = "application/json");
+  static Document of_program(std::string_view body, std::string etag, std::string content_type = "application/json");
   net::Response answer(const net::Request& request) const;
 };
 

@@ -5,6 +5,8 @@
 
 #include "api/kubernetes/discovery.h"
 #include "api/kubernetes/openapi.h"
+#include "api/kubernetes/openapi_bundle.h"
+#include "embedded/openapi.h"
 #include "kinds/kind.h"
 
 namespace k8s = mk::api::kubernetes;
@@ -60,6 +62,32 @@ TEST_CASE("kubernetes: discovery, legacy and aggregated, names the same resource
   CHECK(legacy.contains("v1 pods/log"));
   CHECK(legacy.contains("apps/v1 deployments/scale"));
   CHECK(legacy.contains("serving.kserve.io/v1beta1 inferenceservices"));
+}
+
+TEST_CASE("kubernetes: OpenAPI made when the program was built is what it would make now") {
+  const std::string now = k8s::make_openapi_bundle(mk::kinds::all());
+  CHECK(now == mk::embedded::openapi());
+  const k8s::OpenApiBundle bundle = k8s::read_openapi_bundle(now);
+  CHECK(bundle.at("apis/apps/v1").etag == k8s::etag_of(bundle.at("apis/apps/v1").text));
+  k8s::OpenApi openapi(mk::kinds::all());
+  for (const auto& [path, made] : bundle) {
+    CAPTURE(path);
+    mk::net::Request request = get();
+    mk::net::Response response;
+    if (path == k8s::kOpenApiIndex)
+      response = openapi.index(request);
+    else if (path == k8s::kSwaggerJson)
+      response = openapi.swagger(request);
+    else if (path == k8s::kSwaggerProtobuf)
+      response = openapi.swagger(get("application/com.github.proto-openapi.spec.v2@v1.0+protobuf"));
+    else
+      response = openapi.document(path, request);
+    CHECK(response.status == 200);
+    CHECK(response.body == made.text);
+    CHECK(response.headers.get("ETag") == made.etag);
+  }
+  CHECK(k8s::read_openapi_bundle("").empty());
+  CHECK(k8s::read_openapi_bundle("[[\"a\",\"\\\"x\\\"\",5]]\nab").at("a").text == "ab");
 }
 
 TEST_CASE("kubernetes: an unchanged document is not sent twice") {

@@ -1,6 +1,7 @@
-// The kinds' schemas as OpenAPI v3 documents: an index and one document for each group and version. kubectl
-// reads them for apply (which lists merge by which key), explain and its checks. Made at first use, then
-// kept.
+// OpenAPI for clients: an index and one v3 document for each group and version, which kubectl reads for apply
+// (which lists merge by which key), explain and its checks, and v2 for older ones. Documents of our own kinds
+// were made when the program was built (openapi_bundle.h); those with kinds that users bring are made at
+// first use, then kept.
 #pragma once
 #include <map>
 #include <memory>
@@ -25,7 +26,9 @@ class OpenApi {
 
  private:
   struct Part {
+    std::string group, version;
     std::vector<kinds::KindRef> kinds;
+    bool custom = false;  // has a kind that a user brought
     Document document;
   };
   const std::map<std::string, Part>& documents();
@@ -40,8 +43,5 @@ class OpenApi {
   std::once_flag swagger_made_;
   Document swagger_json_, swagger_protobuf_;
 };
-
-// One group and version as an OpenAPI v3 document.
-Json openapi_v3(const kinds::Kinds& kinds, std::string_view group, std::string_view version);
 
 }  // namespace mk::api::kubernetes

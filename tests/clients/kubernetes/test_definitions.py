@@ -5,6 +5,9 @@ import time
 
 import pytest
 import yaml
+from modelkit import KUBECTL
+
+OLD_KUBECTL = KUBECTL.with_name("kubectl-1.20")
 
 CRD = yaml.safe_load("""
 apiVersion: apiextensions.k8s.io/v1
@@ -100,6 +103,26 @@ def test_discovery_and_explain(kubectl, raw):
     _, listed, _ = raw("GET", "/apis/shop.example.com/v1")
     assert {r["name"] for r in listed["resources"]} == {"widgets", "widgets/status", "widgets/scale"}
     assert "Its color" in kubectl("explain", "widget.spec.color")
+
+
+def test_openapi_has_the_program_own_kinds_and_those_that_users_bring(kubectl, raw, server, kubectl_for, tmp_path):
+    _, index, _ = raw("GET", "/openapi/v3")
+    paths = index["paths"]
+    assert "apis/shop.example.com/v1" in paths and "apis/apps/v1" in paths
+    status, document, headers = raw("GET", paths["apis/shop.example.com/v1"]["serverRelativeURL"])
+    assert status == 200 and any(name.endswith(".Widget") for name in document["components"]["schemas"])
+    assert "immutable" in headers["Cache-Control"] and headers["ETag"].strip('"') in paths["apis/shop.example.com/v1"]["serverRelativeURL"]
+    # An index that is older than the kinds names what is not there any more: the client is sent on.
+    status, _, headers = raw("GET", "/openapi/v3/apis/shop.example.com/v1?hash=OLD")
+    assert status == 301 and headers["Location"] == paths["apis/shop.example.com/v1"]["serverRelativeURL"]
+    _, swagger, headers = raw("GET", "/openapi/v2")
+    names = set(swagger["definitions"])
+    assert {"io.k8s.api.apps.v1.Deployment", "com.example.shop.v1.Widget", "com.example.shop.v1alpha1.Widget"} <= names
+    assert "/apis/shop.example.com/v1/namespaces/{namespace}/widgets" in swagger["paths"] and "/api/v1/nodes" in swagger["paths"]
+    assert raw("GET", "/openapi/v2", headers={"If-None-Match": headers["ETag"]})[0] == 304
+    if OLD_KUBECTL.exists():  # reads v2 as protobuf and nothing else
+        old = kubectl_for(server, tmp_path, OLD_KUBECTL)
+        assert "Its color" in old("explain", "widget.spec.color") and "replicas" in old("explain", "deployment.spec")
 
 
 def test_defaults_pruning_and_validation(kubectl, space):
