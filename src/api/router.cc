@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "api/impersonation.h"
 #include "api/route_tree.h"
 #include "base/format.h"
 #include "base/json.h"
@@ -13,7 +14,6 @@ namespace mk::api {
 namespace {
 
 constexpr size_t kWaitingCallsMax = 4096;  // whole requests that wait for a worker
-constexpr size_t kImpersonatedGroupsMax = 100;
 
 using CallerRef = std::shared_ptr<const Caller>;
 
@@ -201,47 +201,10 @@ net::Decision decide(const Route& route, const CallerRef& caller, os::Executor& 
 
 Result<CallerRef> Router::Impl::impersonate(const net::Request& request, CallerRef caller) const {
   if (!policy.authoriser) return caller;
-  core::Identity as;
-  for (const auto& [name, value] : request.headers) {
-    if (name.size() < 16 || !net::same_text(std::string_view(name).substr(0, 12), "Impersonate-")) continue;
-    const std::string_view what = std::string_view(name).substr(12);
-    if (net::same_text(what, "User"))
-      as.user = value;
-    else if (net::same_text(what, "Group") && as.groups.size() < kImpersonatedGroupsMax)
-      as.groups.push_back(value);
-    else
-      return fail(Code::kInvalidArgument, "bad_impersonation",
-                  fmt::format("the header {} is not taken here: only Impersonate-User and at most {} Impersonate-Group",
-                              name.substr(0, 100), kImpersonatedGroupsMax));
-  }
-  if (as.user.empty() && as.groups.empty()) return caller;
-  if (as.user.empty())
-    return fail(Code::kInvalidArgument, "bad_impersonation", "Impersonate-Group needs Impersonate-User beside it");
-  constexpr std::string_view kAccount = "system:serviceaccount:";
-  core::Ask ask{.verb = "impersonate", .resource = "users", .name = as.user};
-  if (as.user.starts_with(kAccount)) {
-    const std::string_view rest = std::string_view(as.user).substr(kAccount.size());
-    const size_t colon = rest.find(':');
-    if (colon == std::string_view::npos) return invalid(fmt::format("\"{}\" is no service account", as.user));
-    ask.resource = "serviceaccounts";
-    ask.space = rest.substr(0, colon);
-    ask.name = rest.substr(colon + 1);
-  }
-  const auto refuse_unless = [&](const core::Ask& question) -> Result<void> {
-    if (allows(caller->identity, question)) return {};
-    return fail(Code::kPermissionDenied, "forbidden",
-                fmt::format("{} \"{}\" is forbidden: {}", question.resource, question.name,
-                            core::why_not(caller->identity, question)));
-  };
-  MK_OK(refuse_unless(ask));
-  for (const std::string& group : as.groups)
-    MK_OK(refuse_unless({.verb = "impersonate", .resource = "groups", .name = group}));
-  if (as.groups.empty() && !ask.space.empty()) {
-    as.groups.emplace_back("system:serviceaccounts");
-    as.groups.push_back(fmt::format("system:serviceaccounts:{}", ask.space));
-  }
-  if (!as.is_in("system:authenticated")) as.groups.emplace_back("system:authenticated");
-  return std::make_shared<const Caller>(Caller{std::move(as)});
+  MK_TRY(auto as, impersonated(request.headers, caller->identity,
+                               [&](const core::Ask& ask) { return allows(caller->identity, ask); }));
+  if (!as) return caller;
+  return std::make_shared<const Caller>(Caller{*std::move(as)});
 }
 
 core::Ask Router::Impl::question(const net::Request& request, const Route& route,

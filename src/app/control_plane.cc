@@ -25,6 +25,7 @@
 #include "blob/blob.h"
 #include "core/access/accounts.h"
 #include "core/access/builtin_roles.h"
+#include "core/access/root_ca.h"
 #include "core/bootstrap.h"
 #include "core/definitions/definitions.h"
 #include "core/events.h"
@@ -154,6 +155,7 @@ class Embedded final : public ControlPlane {
     host_->add(core::namespace_controller(*objects_));
     host_->add(core::role_aggregation_controller());
     host_->add(core::default_account_controller());
+    host_->add(core::root_ca_controller(access_->pki.ca_pem()));
     for (core::Controller& controller : workloads::make_controllers()) host_->add(std::move(controller));
     host_->add(scheduling::make_controller());
     MK_TRY(node_, node::Node::open({.data = layout_.root,

@@ -125,3 +125,96 @@ def test_a_pod_has_its_accounts_rights_and_no_more(owner, server, tmp_path):
     assert phase == "Succeeded", log + owner("describe", "pod", "asks", "-n", "workers")
     assert log.splitlines() == ["who system:serviceaccount:workers:worker", "pod ['asks']", "namespace workers", "own yes",
                                 "secrets 403", "foreign 403", "nodes 403"], log
+
+
+# As upstream's admission writes it into every Pod, so it stands in many a chart.
+PROJECTED = {"name": "kube-api-access", "projected": {"defaultMode": 0o644, "sources": [
+    {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}}]}}
+
+WATCHER = """
+import base64, json, ssl, time, urllib.error, urllib.request, os
+folder = "/var/run/secrets/kubernetes.io/serviceaccount/"
+url = "https://%s:%s/apis/authentication.k8s.io/v1/selfsubjectreviews" % (os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"])
+trust = ssl.create_default_context(cafile=folder + "ca.crt")
+said = None
+while True:
+    try:
+        token = open(folder + "token").read()
+        asked = urllib.request.Request(url, data=b"{}", headers={"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+        try:
+            user = json.load(urllib.request.urlopen(asked, context=trust))["status"]["userInfo"]["username"]
+        except urllib.error.HTTPError as error:
+            user = error.code
+        part = token.split(".")[1]
+        jti = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))).get("jti", "none")
+        if (now := (user, jti)) != said:
+            print(*now, flush=True)
+        said = now
+    except OSError as error:
+        print(error, flush=True)
+    time.sleep(0.05)
+"""
+
+
+def lines_of(owner, name, count, seconds=120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        lines = owner("logs", name, "-n", "renewal", check=False).stdout.splitlines()
+        if len(lines) >= count:
+            return lines
+        time.sleep(0.2)
+    raise AssertionError(owner("describe", "pod", name, "-n", "renewal") + "\n".join(lines))
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_running_pods_token_is_renewed(owner, server, declared):
+    """A real Pod calls us again and again with what its file says now. Its token is made old by hand (the shortest life is ten
+    minutes): it is refused, then there is a new one, in the Pod that has run all the time."""
+    owner("create", "namespace", "renewal", check=False)
+    server.run("image", "map", "python", "env")
+    name = "declared" if declared else "plain"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "renewal"},
+           "spec": {"containers": [{"name": "c", "image": "python", "command": [sys.executable, "-c", WATCHER]}]}}
+    if declared:
+        pod["spec"] |= {"automountServiceAccountToken": False, "volumes": [PROJECTED]}
+        pod["spec"]["containers"][0]["volumeMounts"] = [
+            {"name": "kube-api-access", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}]
+    owner("apply", "-f", "-", input=json.dumps(pod))
+    user, first = lines_of(owner, name, 1)[0].split()
+    assert user == "system:serviceaccount:renewal:default"
+    uid = owner("get", "pod", name, "-n", "renewal", "-o", "jsonpath={.metadata.uid}")
+    volume = "kube-api-access" if declared else "modelkit-service-account"
+    file = server.folder / "pods" / uid / "volumes" / volume / "token"
+    old = base64.urlsafe_b64encode(json.dumps({"iat": 1000, "exp": 4600, "jti": "old"}).encode()).decode().rstrip("=")
+    file.write_text(f"e30.{old}.c2ln")
+    lines = lines_of(owner, name, 3)
+    assert lines[1] == "401 old" and lines[2].startswith("system:serviceaccount:renewal:default "), lines
+    assert lines[2].split()[1] not in (first, "old")
+    assert owner("get", "pod", name, "-n", "renewal", "-o", "jsonpath={.status.containerStatuses[0].restartCount}") == "0"
+    assert file.stat().st_mode & 0o077 == 0  # nobody else of this machine reads it
+
+
+def test_every_namespace_knows_our_authority(owner, server, person):
+    authority = (server.folder / "pki" / "ca.crt").read_text()
+
+    def text(space):
+        return owner("get", "configmap", "kube-root-ca.crt", "-n", space, "-o", "jsonpath={.data.ca\\.crt}", check=False).stdout
+
+    def becomes_right(space):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and text(space) != authority:
+            time.sleep(0.05)
+        assert text(space) == authority
+    becomes_right("default")
+    becomes_right("kube-system")
+    owner("create", "namespace", "trusting")
+    becomes_right("trusting")
+    owner("patch", "configmap", "kube-root-ca.crt", "-n", "trusting", "-p", '{"data":{"ca.crt":"mine"}}')
+    becomes_right("trusting")
+    owner("delete", "configmap", "kube-root-ca.crt", "-n", "trusting")
+    becomes_right("trusting")
+    owner("create", "configmap", "kube-root-ca.crt", "-n", "trusting", check=False)
+    owner("delete", "namespace", "trusting", "--timeout=60s")
+    assert "NotFound" in owner("get", "namespace", "trusting", check=False).stderr

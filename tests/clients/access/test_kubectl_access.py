@@ -104,6 +104,32 @@ def test_speaking_for_others(owner, team):
     assert 'cannot impersonate resource "users"' in team["ada"].refused("get", "configmaps", "-n", "team-b", "--as=bob")
 
 
+def test_a_uid_and_extras_of_others(owner, team, person):
+    ola = person("ola")
+    flags = ("--as=ada", "--as-uid=42", "--as-user-extra=scopes=read", "--as-user-extra=scopes=write",
+             "--as-user-extra=acme.com/project=blue")
+    who, get = ("auth", "whoami", "-o", "json", *flags), ("get", "configmap", "settings", "-n", "team-a", *flags)
+    info = json.loads(owner(*who))["status"]["userInfo"]
+    assert info == {"username": "ada", "uid": "42", "groups": ["system:authenticated"],
+                    "extra": {"scopes": ["read", "write"], "acme.com/project": ["blue"]}}
+    assert 'cannot impersonate resource "users"' in ola.refused(*get)
+    rules = [("users", "", ["ada"]), ("uids", "authentication.k8s.io", ["42"]), ("userextras/scopes", "authentication.k8s.io", ["read", "write"]),
+             ("userextras/acme.com/project", "authentication.k8s.io", ["blue"])]
+    words = ['cannot impersonate resource "uids"', 'cannot impersonate resource "userextras/', "blue"]
+    owner("create", "clusterrolebinding", "ola", "--clusterrole=ola", "--user=ola")
+    for count in range(1, len(rules) + 1):
+        owner("apply", "-f", "-", input=json.dumps({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "ola"},
+            "rules": [{"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": ["impersonate"]}
+                      for resource, group, names in rules[:count]]}))
+        if count < len(rules):
+            assert words[count - 1] in ola.refused(*get)
+    assert json.loads(ola(*who))["status"]["userInfo"] == info
+    ola(*get)
+    ola.refused("get", "configmap", "settings", "-n", "team-a", "--as=ada", "--as-uid=43")
+    assert owner("get", "configmaps", "--as-uid=42", check=False).returncode != 0
+
+
 def test_tokens_end(server, person):
     fay = person("fay")
     fay("auth", "whoami")

@@ -5,6 +5,15 @@ def config_map(name, space="default", **data):
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": space}, "data": data}
 
 
+# Every namespace has a ConfigMap of its own: a selector of all others.
+OURS = "--field-selector=metadata.name!=kube-root-ca.crt"
+
+
+def secret(name, space="default"):
+    """Of these a namespace has none of its own."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": space}, "data": {}}
+
+
 def deployment(name, space="default", image="nginx:1", replicas=2):
     return {"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": name, "namespace": space, "labels": {"app": name}},

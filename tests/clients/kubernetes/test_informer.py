@@ -61,7 +61,7 @@ class Informer:
         while True:
             line = self.lines.get(timeout=30)
             if line.startswith("list"):
-                return set(line.split()[1:])
+                return {word for word in line.split()[1:] if not word.startswith("kube-root-ca.crt")}
 
     def cached_is(self, wanted, seconds=40):
         deadline = time.monotonic() + seconds

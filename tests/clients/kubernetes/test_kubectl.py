@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from objects import config_map, deployment, inference_service
+from objects import OURS, config_map, deployment, inference_service, secret
 
 
 def lines_of(process):
@@ -81,12 +81,12 @@ def test_get_in_every_form(kubectl, space):
     kubectl("label", "cm", "a", "-n", space, "tier=front")
     assert re.match(r"NAME +READY +UP-TO-DATE +AVAILABLE +AGE\nweb +0/2 ", kubectl("get", "deploy", "-n", space))
     assert "nginx:1" in kubectl("get", "deploy", "-n", space, "-o", "wide")
-    assert kubectl("get", "cm", "-n", space, "-o", "name").split() == ["configmap/a", "configmap/b"]
+    assert kubectl("get", "cm", "-n", space, OURS, "-o", "name").split() == ["configmap/a", "configmap/b"]
     assert "x: \"1\"" in kubectl("get", "cm", "a", "-n", space, "-o", "yaml")
-    assert len(kubectl.json("get", "cm", "-n", space)["items"]) == 2
+    assert len(kubectl.json("get", "cm", "-n", space, OURS)["items"]) == 2
     assert re.search(rf"^{space} +a +1 ", kubectl("get", "cm", "-A"), re.M)
     for selector, names in {"tier=front": ["a"], "tier!=front": ["b"], "tier in (front,back)": ["a"], "!tier": ["b"]}.items():
-        assert kubectl("get", "cm", "-n", space, "-l", selector, "-o", "name").split() == [f"configmap/{n}" for n in names]
+        assert kubectl("get", "cm", "-n", space, OURS, "-l", selector, "-o", "name").split() == [f"configmap/{n}" for n in names]
     by_field = ("get", "cm", "-n", space, "--field-selector")
     assert kubectl(*by_field, "metadata.name=b", "-o", "name").split() == ["configmap/b"]
     assert "is not a known field selector" in kubectl.refused(*by_field, "data.x=1")
@@ -99,9 +99,9 @@ def test_get_in_every_form(kubectl, space):
 
 
 def test_long_lists_come_in_pages(kubectl, space, raw):
-    kubectl.apply(*(config_map(f"c{i:02}", space) for i in range(25)))
-    assert len(kubectl("get", "cm", "-n", space, "--no-headers", "--chunk-size=4").splitlines()) == 25
-    path = f"/api/v1/namespaces/{space}/configmaps?limit=10"
+    kubectl.apply(*(secret(f"c{i:02}", space) for i in range(25)))
+    assert len(kubectl("get", "secret", "-n", space, "--no-headers", "--chunk-size=4").splitlines()) == 25
+    path = f"/api/v1/namespaces/{space}/secrets?limit=10"
     _, first, _ = raw("GET", path)
     assert len(first["items"]) == 10 and first["metadata"]["remainingItemCount"] == 15
     _, second, _ = raw("GET", path + "&continue=" + first["metadata"]["continue"])
@@ -111,7 +111,7 @@ def test_long_lists_come_in_pages(kubectl, space, raw):
 
 def test_get_watch_prints_each_change(kubectl, space):
     kubectl.apply(config_map("before", space))
-    watching = kubectl.start("get", "cm", "-n", space, "-w", "--output-watch-events")
+    watching = kubectl.start("get", "cm", "-n", space, OURS, "-w", "--output-watch-events")
     lines = lines_of(watching)
     try:
         assert lines.get(timeout=10).split()[:2] == ["EVENT", "NAME"]

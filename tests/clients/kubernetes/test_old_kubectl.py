@@ -4,7 +4,7 @@ import time
 
 import conftest
 import pytest
-from objects import config_map, deployment, inference_service
+from objects import OURS, config_map, deployment, inference_service
 
 OLD = conftest.KUBECTL.with_name("kubectl-1.20")
 pytestmark = pytest.mark.skipif(not OLD.exists(), reason="./x setup has not unpacked kubectl 1.20 here")
@@ -41,7 +41,7 @@ def test_explains(kubectl):
 
 def test_reads_waits_deletes(kubectl, space):
     kubectl.apply(deployment("web", space, replicas=0), config_map("a", space))
-    assert kubectl("get", "deploy,cm", "-n", space, "-o", "name").split() == ["deployment.apps/web", "configmap/a"]
+    assert kubectl("get", "deploy,cm", "-n", space, "-o", "name", OURS).split() == ["deployment.apps/web", "configmap/a"]
     assert "web" in kubectl("get", "deploy", "-n", space)
     assert "Name:" in kubectl("describe", "deploy", "web", "-n", space)
     kubectl("label", "cm", "a", "-n", space, "l=1")

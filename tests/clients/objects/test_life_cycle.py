@@ -68,7 +68,7 @@ def test_a_namespace_takes_its_content_along(kubectl, core):
     kubectl("create", "namespace", "team")
     for i in range(20):
         core.create_namespaced_config_map("team", {"metadata": {"generateName": "c-"}, "data": {"i": str(i)}})
-    assert len(core.list_namespaced_config_map("team").items) == 20
+    assert len([c for c in core.list_namespaced_config_map("team").items if c.metadata.name.startswith("c-")]) == 20
     kubectl("delete", "namespace", "team", "--timeout=20s")
     assert core.list_namespaced_config_map("team").items == []
     assert "NotFound" in kubectl("get", "namespace", "team", check=False).stderr
