@@ -37,6 +37,10 @@ FACADES = {
     r"zstd": ("src/base/", "src/store/"),
     r"fmt/": ("src/base/format.h",),
 }
+# What callers may see is decided in core: protocols read through Objects::read, sight and list, which ask who it is for.
+BANNED_IN_API = re.compile(r"\bstore\(\)\.(get|list|watch)\(|\bobjects_?\.get\(")
+MAY_READ_ALL = ("src/api/kubernetes/watch.cc",  # by the Sight of its caller
+                "src/api/kubernetes/writes.cc")  # after the write was allowed
 # Time, chance and threads come through os/.
 BANNED_HEADERS = {"thread": "os/executor.h", "mutex": "os/", "random": "os/random.h", "regex": "RE2 or a hand parser",
                   "iostream": "base/log.h or stdio", "condition_variable": "os/"}
@@ -97,6 +101,8 @@ def check_file(path, problems):
             if lines > HEADER_LINES_MAX:
                 problems.append(f"{path}: {lines} lines; a header has {HEADER_LINES_MAX} at most")
         check_includes(path, text, problems)
+        if path.startswith("src/api/") and path not in MAY_READ_ALL and (match := BANNED_IN_API.search(text)):
+            problems.append(f"{path}: {match[0]} does not ask who reads; use Objects::read, or sight and list")
         if not path.endswith(("_test.cc", "_bench.cc")):
             for pattern, places in BANNED_CALLS.items():
                 if not path.startswith(places) and (match := re.search(pattern, text)):

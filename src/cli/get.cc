@@ -44,7 +44,9 @@ Result<int> run(const Arguments& arguments) {
   MK_TRY(const Connection connection, Connection::open(arguments));
   const bool everywhere = arguments.has("--all-namespaces");
   const std::string name = arguments.words().size() > 1 ? arguments.words()[1] : "";
-  const std::string path = object_path(*kind, everywhere ? "" : connection.space(), name);
+  std::string path = object_path(*kind, everywhere ? "" : connection.space(), name);
+  // Of everything there is, what the caller may see.
+  if (name.empty() && (everywhere || !kind->namespaced)) path += "?visible=true";
   if (format == "table" || format == "wide")
     return print_as_table(connection, path, format == "wide", everywhere && kind->namespaced, kind->plural);
   MK_TRY(const Json object, connection.json(net::Method::kGet, path));

@@ -31,7 +31,8 @@ std::string why_not(const Identity& who, const Ask& ask) {
     return fmt::format("User \"{}\" cannot {} path \"{}\"", who.user, ask.verb, ask.path.substr(0, 200));
   return fmt::format("User \"{}\" cannot {} resource \"{}{}{}\" in API group \"{}\" {}", who.user, ask.verb,
                      ask.resource, ask.subresource.empty() ? "" : "/", ask.subresource, ask.group,
-                     ask.space.empty() ? std::string("at the cluster scope")
+                     ask.anywhere        ? std::string("in any namespace")
+                     : ask.space.empty() ? std::string("at the cluster scope")
                                        : fmt::format("in the namespace \"{}\"", ask.space));
 }
 

@@ -42,6 +42,7 @@ struct Ask {
   std::string_view group, resource, subresource;
   std::string_view space, name;  // empty: every namespace (or none), every name
   std::string_view path;         // instead of a resource
+  bool anywhere = false;         // in some namespace at least; with an empty `space`
 
   // Of "plural.group".
   static Ask about(std::string_view verb, std::string_view resource, std::string_view subresource = {});

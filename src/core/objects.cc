@@ -121,6 +121,34 @@ Admitted<void> Objects::authorise(const Identity& who, std::string_view verb, co
   return refuse_forbidden(kind, name, why_not(who, ask));
 }
 
+Admitted<ObjectRef> Objects::read(const Identity& who, const Kind& kind, const Key& key,
+                                  std::string_view subresource) const {
+  if (auto may = authorise(who, "get", kind, key.space, key.name, subresource); !may)
+    return std::unexpected(std::move(may).error());
+  ObjectRef object = store_.get(key);
+  if (!object) return refuse_not_found(kind, key.name);
+  return object;
+}
+
+Admitted<Sight> Objects::sight(const Identity& who, std::string_view verb, const Kind& kind,
+                               std::optional<std::string> space, std::string_view only, bool only_visible) const {
+  return sight({who, std::string(verb), kind.group, kind.plural, std::move(space), std::string(only), only_visible});
+}
+
+Admitted<Sight> Objects::sight(Sight::Wish wish) const {
+  const std::string resource = wish.group.empty() ? wish.resource : wish.resource + "." + wish.group;
+  const std::string name = wish.name.empty() ? std::string() : fmt::format(" \"{}\"", wish.name);
+  const Identity who = wish.who;
+  const Sight sight(authoriser_, std::move(wish));
+  if (sight.holds()) return sight;
+  return refuse(Code::kPermissionDenied, "forbidden",
+                fmt::format("{}{} is forbidden: {}", resource, name, why_not(who, sight.ask())));
+}
+
+store::Listing Objects::list(const Sight& sight, const store::Selection& selection) const {
+  return sight.of(store_.list(selection));
+}
+
 Admitted<void> Objects::check_rights_given(const Identity& who, const Kind& kind, const Json& object,
                                            const Json* old) const {
   if (!authoriser_ || who.owner) return {};

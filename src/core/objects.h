@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "core/access.h"
+#include "core/access/sight.h"
 #include "kinds/kind.h"
 #include "os/clock.h"
 #include "os/executor.h"
@@ -123,6 +124,18 @@ class Objects {
   // The first question of every call; refuses in Kubernetes' words.
   Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind, std::string_view space,
                            std::string_view name, std::string_view subresource = {}) const;
+
+  // ---- reading for somebody, who sees what roles show them and nothing else. A refusal reads the same whether a thing is
+  // there or not.
+  Admitted<ObjectRef> read(const Identity& who, const kinds::Kind& kind, const Key& key,
+                           std::string_view subresource = {}) const;
+  // What they see of a kind by `verb`: list or watch. `space` unset: of all namespaces; `only`: the one object that they
+  // ask for, if there is only one. Refused without a right to all of it, or, with `only_visible`, to any of it.
+  Admitted<Sight> sight(const Identity& who, std::string_view verb, const kinds::Kind& kind,
+                        std::optional<std::string> space, std::string_view only = {}, bool only_visible = false) const;
+  // Of figures that stand for objects of a kind without being of it, as in metrics.k8s.io.
+  Admitted<Sight> sight(Sight::Wish wish) const;
+  store::Listing list(const Sight& sight, const store::Selection& selection) const;
 
   // ---- one call a verb; these block until what they wrote is durable: never on an I/O thread
 

@@ -54,10 +54,6 @@ Place place_of(const net::Request& request, bool in_namespace, bool named) {
   return place;
 }
 
-void refine_list(const net::Request& request, const std::vector<std::string>&, core::Ask& ask, std::string& held) {
-  ask_as_list(request, ask, held);
-}
-
 class Builder {
  public:
   explicit Builder(Api::State& state) : s_(state) {}
@@ -176,9 +172,9 @@ class Builder {
     routes_.push_back({Method::kGet,
                        path,
                        {"get", resource_, part_},
-                       Quick([&s = s_, target](net::Request& request, const Caller&) {
+                       Quick([&s = s_, target](net::Request& request, const Caller& caller) {
                          return s.scales.get(target, place_of(request, target.kind->namespaced, true),
-                                             request);
+                                             request, caller);
                        }),
                        0,
                        route_error,
@@ -189,8 +185,8 @@ class Builder {
 
   void pod_streams(const Target& target, const std::string& path) {
     hot(Method::kGet, path + "/log", "get",
-        [&s = s_, target](net::Request request, const Caller&, net::Reply reply) {
-          s.logs.answer(target, place_of(request, true, true), request, std::move(reply));
+        [&s = s_, target](net::Request request, const Caller& caller, net::Reply reply) {
+          s.logs.answer(target, place_of(request, true, true), request, caller, std::move(reply));
         });
     for (const char* part : {"/exec", "/attach", "/portforward"}) {
       for (const Method method : {Method::kGet, Method::kPost})

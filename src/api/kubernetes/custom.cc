@@ -125,7 +125,7 @@ class Custom {
       return ports_.writes.replace(target, named.place, true, std::move(request), caller, std::move(reply));
     if (status)
       return ports_.writes.patch(target, named.place, true, std::move(request), caller, std::move(reply));
-    if (method == Method::kGet) return reply.send(ports_.scales.get(target, named.place, request));
+    if (method == Method::kGet) return reply.send(ports_.scales.get(target, named.place, request, caller));
     // Scaling waits for the disk.
     ports_.workers.post([&scales = ports_.scales, target, place = named.place, method, who = caller,
                          asked = std::make_shared<net::Request>(std::move(request)),

@@ -102,12 +102,11 @@ Result<core::PodIo::LogOptions> parse_log_query(const net::Query& query, const J
 }
 
 void PodLogs::answer(const Target& target, const Place& place, const net::Request& request,
-                     net::Reply reply) {
+                     const Caller& caller, net::Reply reply) {
   const About pod_about = about(*target.kind, place.name);
-  const store::ObjectRef pod = objects_.get(place.key(target));
-  if (!pod)
-    return reply.send(refuse(
-        Error{Code::kNotFound, "not_found", fmt::format("pods \"{}\" not found", place.name)}, pod_about));
+  const auto found = objects_.read(caller.identity, *target.kind, place.key(target), "log");
+  if (!found) return reply.send(refuse(found.error(), pod_about));
+  const store::ObjectRef& pod = *found;
   if (!pods_)
     return reply.send(refuse(
         Error{Code::kUnavailable, "no_node", "this server runs no Pods, so it has no logs"}, pod_about));

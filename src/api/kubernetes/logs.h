@@ -19,7 +19,7 @@ class PodLogs {
   ~PodLogs();
   void stop();  // ends what is followed
   // Called on an I/O thread.
-  void answer(const Target& target, const Place& place, const net::Request& request, net::Reply reply);
+  void answer(const Target& target, const Place& place, const net::Request& request, const Caller& caller, net::Reply reply);
 
  private:
   struct State;

@@ -98,6 +98,7 @@ Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& k
   if (out.timeout_s.value_or(0) < 0) return invalid("timeoutSeconds must be at least 0");
   MK_TRY(out.version, parse_version(query));
   MK_TRY(out.watch, query_boolean(query, "watch"));
+  MK_TRY(out.only_visible, query_boolean(query, "visible"));
   MK_TRY(out.bookmarks, query_boolean(query, "allowWatchBookmarks"));
   MK_TRY(out.initial_events, query_boolean(query, "sendInitialEvents"));
   if (out.initial_events && !out.watch)
@@ -150,6 +151,11 @@ void ask_as_list(const net::Request& request, core::Ask& ask, std::string& held)
   if (query_boolean(*query, "watch").value_or(false)) ask.verb = "watch";
   held = name_selected(request);
   ask.name = held;
+  ask.anywhere = ask.space.empty() && query_boolean(*query, "visible").value_or(false);
+}
+
+void refine_list(const net::Request& request, const std::vector<std::string>&, core::Ask& ask, std::string& held) {
+  ask_as_list(request, ask, held);
 }
 
 std::string name_selected(const net::Request& request) {

@@ -23,6 +23,7 @@ struct ListQuery {
   std::optional<store::Version> version;  // resourceVersion; unset and 0 mean "whatever you have"
   bool exact = false;                     // resourceVersionMatch=Exact
   bool watch = false;
+  bool only_visible = false;  // visible=true, ours: what the caller may see, instead of a refusal (docs/access.md)
   bool bookmarks = false;
   bool initial_events = false;  // sendInitialEvents=true
   std::optional<int64_t> timeout_s;
@@ -43,6 +44,8 @@ Result<net::Query> query_of(const net::Request& request);
 
 // A list may be a watch, and one that selects a single name asks for that name only: as Kubernetes has it.
 void ask_as_list(const net::Request& request, core::Ask& ask, std::string& held);
+// The same as Route::refine.
+void refine_list(const net::Request& request, const std::vector<std::string>& segments, core::Ask& ask, std::string& held);
 
 // The name when the field selector is nothing but "metadata.name=NAME", else empty.
 std::string name_selected(const net::Request& request);

@@ -13,10 +13,6 @@ namespace {
 
 constexpr size_t kObjectsAtOnceMax = 100;  // longer lists are not written on an I/O thread
 
-Error no_such_object(const Target& target, std::string_view name) {
-  return {Code::kNotFound, "not_found", fmt::format("{} \"{}\" not found", target.kind->resource(), name)};
-}
-
 // Lists come from memory as it is now; a version that we have not reached yet, or an exact old one, cannot be
 // had.
 Result<void> check_version(const ListQuery& query, store::Version now) {
@@ -60,15 +56,13 @@ Result<Encoder> choose_encoder(const Target& target, const net::Request& request
 
 net::Response Reads::get(const Target& target, const Place& place, std::string_view part,
                          const net::Request& request, const Caller& caller) const {
-  if (const auto may = objects_.authorise(caller.identity, "get", *target.kind, place.space, place.name, part); !may)
-    return refuse(may.error(), about(*target.kind, place.name));
+  const auto object = objects_.read(caller.identity, *target.kind, place.key(target), part);
+  if (!object) return refuse(object.error(), about(*target.kind, place.name));
   const auto query = query_of(request);
   if (!query) return refuse(query.error());
   const auto encoder = choose_encoder(target, request, *query, objects_.clock());
   if (!encoder) return refuse(encoder.error());
-  const store::ObjectRef object = objects_.get(place.key(target));
-  if (!object) return refuse(no_such_object(target, place.name), about(*target.kind, place.name));
-  net::Response response = write_body(encoder->alone(*object), encoder->wanted());
+  net::Response response = write_body(encoder->alone(**object), encoder->wanted());
   warn_of_version(response, target);
   return response;
 }
@@ -86,15 +80,16 @@ void Reads::collection(const Target& target, std::optional<std::string> space, c
   auto asked = understand();
   if (!asked) return reply.send(refuse(asked.error(), about(*target.kind)));
   const std::string_view verb = asked->query.watch ? "watch" : "list";
-  const auto may = objects_.authorise(caller.identity, verb, *target.kind, asked->selection.space.value_or(""), only);
-  if (!may) return reply.send(refuse(may.error(), about(*target.kind)));
+  const auto sight = objects_.sight(caller.identity, verb, *target.kind, asked->selection.space, only,
+                                    asked->query.only_visible);
+  if (!sight) return reply.send(refuse(sight.error(), about(*target.kind)));
   if (asked->query.watch) {
     const ListQuery& query = asked->query;
-    return watches_.start({asked->selection, query.selector, asked->encoder, query.version, query.bookmarks,
+    return watches_.start({asked->selection, *sight, query.selector, asked->encoder, query.version, query.bookmarks,
                            query.initial_events, watch_timeout(query)},
                           std::move(reply));
   }
-  store::Listing listing = objects_.store().list(asked->selection);
+  store::Listing listing = objects_.list(*sight, asked->selection);
   if (listing.objects.size() <= kObjectsAtOnceMax) return reply.send(list(*asked, listing));
   executor_.post(
       [this, asked = std::make_shared<Asked>(std::move(*asked)),

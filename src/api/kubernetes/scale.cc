@@ -76,15 +76,13 @@ Json scale_of(const kinds::Kind& kind, const Json& object) {
                        {"status", std::move(status)}});
 }
 
-net::Response Scales::get(const Target& target, const Place& place, const net::Request& request) const {
+net::Response Scales::get(const Target& target, const Place& place, const net::Request& request,
+                          const Caller& caller) const {
   const auto wanted = negotiate(request.headers.get("Accept"), {});
   if (!wanted) return refuse(wanted.error());
-  const store::ObjectRef object = objects_.get(place.key(target));
-  if (!object)
-    return refuse(Error{Code::kNotFound, "not_found",
-                        fmt::format("{} \"{}\" not found", target.kind->resource(), place.name)},
-                  about(*target.kind, place.name));
-  return write_body(scale_of(*target.kind, object->json()).dump(), *wanted);
+  const auto object = objects_.read(caller.identity, *target.kind, place.key(target), "scale");
+  if (!object) return refuse(object.error(), about(*target.kind, place.name));
+  return write_body(scale_of(*target.kind, (*object)->json()).dump(), *wanted);
 }
 
 net::Response Scales::replace(const Target& target, const Place& place, const net::Request& request,

@@ -12,7 +12,8 @@ Json scale_of(const kinds::Kind& kind, const Json& object);
 class Scales {
  public:
   explicit Scales(core::Objects& objects) : objects_(objects) {}
-  net::Response get(const Target& target, const Place& place, const net::Request& request) const;
+  net::Response get(const Target& target, const Place& place, const net::Request& request,
+                    const Caller& caller) const;
   net::Response replace(const Target& target, const Place& place, const net::Request& request,
                         const Caller& caller);
   net::Response patch(const Target& target, const Place& place, const net::Request& request,

@@ -67,7 +67,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
 
   // What there is now, to be sent first. Returns the version it stands for.
   store::Version load_initial() {
-    store::Listing listing = state_->store.list(wish_.selection);
+    store::Listing listing = wish_.sight.of(state_->store.list(wish_.selection));
     initial_ = std::move(listing.objects);
     return listing.version;
   }
@@ -125,7 +125,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
   void tick(Duration now) {
     const std::lock_guard lock(mutex_);
     if (!stream_) return;
-    if (now - started_ >= wish_.timeout) return end();
+    if (now - started_ >= wish_.timeout || !wish_.sight.holds()) return end();
     if (!wish_.bookmarks || !caught_up_ || now - last_bookmark_ < state_->timing.bookmark_every) return;
     last_bookmark_ = now;
     if (!stream_->write(wish_.encoder.bookmark(watch_->reached(), false))) end();
@@ -171,7 +171,7 @@ class Watches::Session : public std::enable_shared_from_this<Session> {
 
   // An object that enters or leaves the selector is added or deleted as far as this client can see.
   void add(const store::Event& event, std::string& lines) {
-    if (event.kind == store::Event::Kind::kBookmark) return;
+    if (event.kind == store::Event::Kind::kBookmark || !wish_.sight.sees(event.object->key)) return;
     const bool is = event.kind != store::Event::Kind::kDeleted && wish_.selector.matches(*event.object);
     const bool was = event.kind != store::Event::Kind::kAdded &&
                      wish_.selector.matches(event.previous ? *event.previous : *event.object);

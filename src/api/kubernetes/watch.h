@@ -27,6 +27,7 @@ class Watches {
 
   struct Wish {
     store::Selection selection;
+    core::Sight sight;  // ends when the caller may see nothing of it any more
     core::Selector selector;
     Encoder encoder;
     std::optional<store::Version> from;  // unset or 0: all that there is now as ADDED, then what follows

@@ -122,6 +122,7 @@ struct World {
   std::unique_ptr<mk::net::Client> client;
   k8s::Watches::Wish wish{{"configmaps", "default"},
                           {},
+                          {},
                           k8s::Encoder({mk::kinds::hold(*mk::kinds::find_resource("configmaps")), "v1"}, {},
                                        k8s::RowObject::kMetadata, mk::os::system_clock()),
                           {},

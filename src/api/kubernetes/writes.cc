@@ -495,7 +495,9 @@ void Writes::remove_collection(const Target& target, const Place& place, net::Re
     options->verb = "deletecollection";
     auto collection = std::make_shared<Collection>(target, who, *options, std::move(*asked), later);
     const std::optional<std::string> selected = target.kind->namespaced ? std::optional(space) : std::nullopt;
-    for (store::ObjectRef& object : objects_.store().list({target.kind->resource(), selected}).objects)
+    const auto sight = objects_.sight(who, options->verb, *target.kind, selected);
+    if (!sight) return later->send(refuse(sight.error(), about(*target.kind)));
+    for (store::ObjectRef& object : objects_.list(*sight, {target.kind->resource(), selected}).objects)
       if (query->selector.matches(*object)) collection->objects.push_back(std::move(object));
     remove_next(collection);
   });

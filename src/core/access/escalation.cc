@@ -83,6 +83,25 @@ Admitted<void> check_token_write(const Question& q) {
   return check_impersonation(q, "users", q.object.at({"spec", "user"}).text());
 }
 
+// A model that answers predictions shows what is in it, so whoever deploys one must be allowed to read it. MLflow's data are
+// in the namespace default.
+Admitted<void> check_model_use(const Question& q) {
+  for (const auto& [component, spec] : q.object["spec"].members()) {
+    for (const auto& [framework, part] : spec.members()) {
+      const std::string_view uri = part["storageUri"].text();
+      const bool model = uri.starts_with("models:/"), run = uri.starts_with("runs:/");
+      if ((!model && !run) || (q.old && q.old->at({"spec", component, framework, "storageUri"}).text() == uri)) continue;
+      const Ask ask{.verb = "get", .group = "mlflow.kubeflow.org", .resource = model ? "modelversions" : "artifacts",
+                    .space = "default"};
+      if (q.authoriser.allows(q.who, ask)) continue;
+      return refuse_forbidden(q.kind, q.name(),
+                              fmt::format("spec.{}.{}.storageUri: {}, and who deploys a model must be able to read it",
+                                          component, framework, why_not(q.who, ask)));
+    }
+  }
+  return {};
+}
+
 struct Row {
   std::string_view group, plural;
   Admitted<void> (*check)(const Question&);
@@ -94,6 +113,7 @@ constexpr Row kRows[] = {
     {kRbac, "clusterrolebindings", check_binding_write},
     {"modelkit.dev", "users", check_user_write},
     {"modelkit.dev", "tokens", check_token_write},
+    {"serving.kserve.io", "inferenceservices", check_model_use},
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Nobody hands on more than they have: who writes a role needs its rules, who binds one needs them too, who makes a token
+// Nobody hands on more than they have: who writes a role needs its rules, who binds one needs them too, who deploys a model
+// must be allowed to read it, who makes a token
 // must be allowed to speak for its user.
 #pragma once
 #include "core/access/authoriser.h"

@@ -155,11 +155,13 @@ void Index::bind(const Subject& subject, std::string_view space, std::shared_ptr
       {std::move(role), std::move(title), fmt::format("{} \"{}\"", subject.is_group ? "Group" : "User", subject.name)});
 }
 
-bool Index::any_of(const Identity& who, std::string_view space,
+bool Index::any_of(const Identity& who, std::string_view space, bool anywhere,
                    const std::function<bool(const Grant&)>& each) const {
   const auto of_subject = [&](const Table<BySpace>& table, std::string_view name) {
     const auto found = table.find(name);
     if (found == table.end()) return false;
+    if (anywhere)
+      return std::ranges::any_of(found->second, [&](const auto& there) { return std::ranges::any_of(there.second, each); });
     const auto in_space = [&](std::string_view where) {
       const auto grants_there = found->second.find(where);
       return grants_there != found->second.end() && std::ranges::any_of(grants_there->second, each);
@@ -171,7 +173,7 @@ bool Index::any_of(const Identity& who, std::string_view space,
 }
 
 bool Index::allows(const Identity& who, const Ask& ask, std::string* reason) const {
-  return any_of(who, ask.space, [&](const Grant& grant) {
+  return any_of(who, ask.space, ask.anywhere, [&](const Grant& grant) {
     if (std::ranges::none_of(grant.role->rules, [&](const Rule& rule) { return grants(rule, ask); })) return false;
     if (reason) *reason = fmt::format("RBAC: allowed by {} of {} to {}", grant.title, grant.role->title, grant.subject);
     return true;
@@ -180,7 +182,7 @@ bool Index::allows(const Identity& who, const Ask& ask, std::string* reason) con
 
 std::vector<Rule> Index::rules_of(const Identity& who, std::string_view space) const {
   std::vector<Rule> out;
-  any_of(who, space, [&](const Grant& grant) {
+  any_of(who, space, false, [&](const Grant& grant) {
     out.insert(out.end(), grant.role->rules.begin(), grant.role->rules.end());
     return false;
   });

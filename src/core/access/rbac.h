@@ -63,8 +63,9 @@ class Index {
   using Table = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
   using BySpace = Table<std::vector<Grant>>;  // "" = everywhere
 
-  // Calls `each` for the grants that hold in `space` until it returns true.
-  bool any_of(const Identity& who, std::string_view space, const std::function<bool(const Grant&)>& each) const;
+  // Calls `each` for the grants that hold in `space` until it returns true; `anywhere`: for those of all namespaces.
+  bool any_of(const Identity& who, std::string_view space, bool anywhere,
+              const std::function<bool(const Grant&)>& each) const;
 
   Table<BySpace> users_, groups_;
 };

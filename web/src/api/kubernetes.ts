@@ -26,7 +26,7 @@ interface List<T> { items: T[]; metadata: { resourceVersion: string } }
 
 const services = "/apis/serving.kserve.io/v1beta1";
 
-export const listServices = () => get<List<InferenceService>>(`${services}/inferenceservices`);
+export const listServices = () => get<List<InferenceService>>(`${services}/inferenceservices`, { visible: "true" });
 export const getService = (space: string, name: string) =>
   get<InferenceService>(`${services}/namespaces/${encodeURIComponent(space)}/inferenceservices/${encodeURIComponent(name)}`);
 export const listPods = (space: string, labelSelector: string) =>
