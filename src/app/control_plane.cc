@@ -87,6 +87,7 @@ class Embedded final : public ControlPlane {
                                .executor = *workers_,
                                .watches = *watch_threads_,
                                .pods = &node_->pod_io(),
+                               .usage = &node_->usage(),
                                .definitions = definitions_.get(),
                                .authoriser = &access_->authoriser,
                                .authenticator = &access_->authenticator,

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,7 @@
 
 namespace mk::core {
 
-// Logs of Pods (exec and stats join later). Implemented by node/.
+// Logs of Pods (exec joins later). Implemented by node/.
 class PodIo {
  public:
   struct LogOptions {
@@ -32,6 +33,21 @@ class PodIo {
   virtual Result<void> logs(const store::Key& pod, const LogOptions& options,
                             const std::function<bool(std::string_view)>& sink,
                             const std::function<bool()>& stopped) = 0;
+};
+
+// What Pods and their machine use now. Implemented by node/. Thread-safe; reads all of /proc, so never on an I/O thread.
+class UsageMeter {
+ public:
+  struct Amount {
+    int64_t nanocores = 0;  // the mean over `window`
+    int64_t memory_bytes = 0;
+    Duration window;  // 0: nothing runs
+  };
+  virtual ~UsageMeter() = default;
+  // By container, of those that run here now.
+  virtual std::map<store::Key, std::map<std::string, Amount>> pods(const std::vector<store::ObjectRef>& pods) = 0;
+  virtual Amount machine() = 0;
+  virtual std::string node_name() const = 0;
 };
 
 // What a model URI stands for now. Implemented by modules/registry.

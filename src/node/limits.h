@@ -36,6 +36,9 @@ inline constexpr size_t kVolumeBytesMax = 16u << 20;  // of one projected volume
 inline constexpr uint32_t kSlots = 65'536;            // addresses and uids of one data folder, at most
 inline constexpr uint32_t kSlotBlocks = 63;           // 127.64.0.0 .. 127.126.255.255
 
+inline constexpr Duration kUsageWindow = Duration::from_seconds(10);  // over which use is averaged, at least when it is asked for again
+inline constexpr Duration kUsageKept = Duration::from_seconds(600);   // how long what was read of a run is remembered
+
 constexpr Duration kTokenPeriod = Duration::from_seconds(30);  // between looks at the age of Pods' tokens
 
 }  // namespace mk::node

@@ -60,6 +60,7 @@ Result<std::unique_ptr<Node>> Node::open(NodeSettings settings, core::Reader& ob
                                          node->probes_, node->threads_);
   node->refresher_ = std::make_shared<Refresher>(*node->agent_, objects, *node->threads_);
   node->logs_ = std::make_unique<PodLogs>(objects, node->agent_->records(), node->threads_->clock());
+  node->usage_ = std::make_unique<PodUsage>(node->machine_.host_name, node->agent_->records(), node->threads_->clock());
   return node;
 }
 
@@ -98,6 +99,10 @@ void Node::begin(core::ControllerHost& host) {
 
 void Node::stop_everything(Duration limit) {
   agent_->stop_everything(limit);
+}
+
+core::UsageMeter& Node::usage() {
+  return *usage_;
 }
 
 core::PodIo& Node::pod_io() {

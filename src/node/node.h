@@ -11,6 +11,7 @@
 #include "node/agent.h"
 #include "node/machine.h"
 #include "node/pod_logs.h"
+#include "node/pod_usage.h"
 #include "os/executor.h"
 
 namespace mk::net {
@@ -42,6 +43,7 @@ class Node {
   // Stops every Pod of this machine and waits for it, at most `limit`: when a person stops the platform.
   void stop_everything(Duration limit);
   core::PodIo& pod_io();
+  core::UsageMeter& usage();
   const std::string& name() const { return machine_.host_name; }
 
  private:
@@ -57,6 +59,7 @@ class Node {
   std::shared_ptr<ProbeRunner> probes_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<PodLogs> logs_;
+  std::unique_ptr<PodUsage> usage_;
   std::shared_ptr<Refresher> refresher_;
 };
 

@@ -7,6 +7,7 @@
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/logs.h"
 #include "api/kubernetes/media.h"
+#include "api/kubernetes/metrics.h"
 #include "api/kubernetes/query.h"
 #include "api/kubernetes/reads.h"
 #include "api/kubernetes/reviews.h"
@@ -27,7 +28,8 @@ struct Api::State {
         reads(ports.objects, ports.executor, ports.watches),
         writes(ports.objects, ports.executor),
         scales(ports.objects),
-        logs(ports.objects, ports.pods) {
+        logs(ports.objects, ports.pods),
+        metrics(ports.objects, ports.usage) {
     if (ports.definitions)
       writes.on_written(
           std::string(core::definitions::kResource),
@@ -40,6 +42,7 @@ struct Api::State {
   Writes writes;
   Scales scales;
   PodLogs logs;
+  Metrics metrics;
   std::deque<std::string> names;  // what the routes' permissions point into
 };
 
@@ -289,6 +292,7 @@ std::vector<Route> Api::routes() {
   for (Route& route : custom_routes(
            {state_->ports.objects, state_->reads, state_->writes, state_->scales, state_->ports.executor}))
     routes.push_back(std::move(route));
+  for (Route& route : state_->metrics.routes()) routes.push_back(std::move(route));
   return routes;
 }
 

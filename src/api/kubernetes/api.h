@@ -20,6 +20,7 @@ struct Ports {
   os::Executor& executor;       // reads large writes and prints long lists
   os::Executor& watches;        // pumps watches: threads of its own, so that nothing else holds them up
   core::PodIo* pods = nullptr;  // null: logs are unavailable
+  core::UsageMeter* usage = nullptr;  // null: nothing runs here
   // Makes kinds that users bring served, before the write of their definition is answered; null: they come
   // later.
   core::Definitions* definitions = nullptr;

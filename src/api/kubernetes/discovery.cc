@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "api/kubernetes/metrics.h"
 #include "api/kubernetes/openapi_bundle.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
@@ -71,6 +72,10 @@ std::vector<Resource> resources(const kinds::Kinds& kinds) {
                    {},
                    {}});
   }
+  // Figures that are measured when they are asked for (metrics.h).
+  for (const bool pods : {false, true})
+    out.push_back({std::string(kMetricsGroup), std::string(kMetricsVersion), pods ? "pods" : "nodes", "",
+                   pods ? "PodMetrics" : "NodeMetrics", pods, {"get", "list"}, {}, {}, {}});
   std::ranges::sort(out, {}, [](const Resource& r) { return std::tie(r.group, r.version, r.plural); });
   return out;
 }
