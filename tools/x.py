@@ -205,7 +205,7 @@ def fuzz(arguments):
     build("fuzz", "modelkit_fuzz")
     found = ROOT / "build/fuzz/found" / target
     found.mkdir(parents=True, exist_ok=True)
-    run(ROOT / "build/fuzz/modelkit_fuzz", f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048", "-print_final_stats=1",
+    run(ROOT / "build/fuzz/modelkit_fuzz", f"-max_total_time={seconds}", "-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1",
         f"-artifact_prefix={found.parent}/{target}-", found, corpora / target, env=dict(os.environ, MK_FUZZ_TARGET=target))
 
 

@@ -48,7 +48,7 @@ class OpenLoop {
   void end() {
     ending_ = true;
     if (thread_.joinable()) thread_.join();
-    for (int i = 0; i < 5'000 && done_ < sent_; ++i) ::usleep(1'000);
+    for (int i = 0; i < 60'000 && done_ < sent_; ++i) ::usleep(1'000);
   }
   uint64_t sent() const { return sent_; }
   uint64_t done() const { return done_; }
@@ -111,7 +111,7 @@ TEST_CASE("gateway: no request fails while revisions come, take over and go") {
     publish({backend(old_name, 90, *current), backend(name, 10, *next)});
     ::usleep(60'000);
     publish({backend(name, 100, *next)});
-    current->drain(2_s);  // what a model server does on SIGTERM
+    current->drain(60_s);  // what a model server does on SIGTERM
     current = std::move(next);
   }
   load.end();
