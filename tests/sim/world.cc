@@ -397,6 +397,7 @@ void World::crash() {
   start();
 }
 void World::crash_within(int steps) {
+  if (store::fault_plan().crashed()) return;  // it is down already, and its next life has yet to begin
   note(fmt::format("a crash comes within {} steps", steps));
   store::fault_plan().steps_left = steps;
 }
