@@ -24,7 +24,7 @@ class ModelServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def wait_for_port(self):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             for line in self.log.read_text().splitlines():
                 if '"model server listens"' in line:

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("MODELKIT_BINARY", ROOT / "build/dev/modelkit"))
+READY_S = 60  # to start or to stop, on a machine that has much else to do
 KUBECTL = ROOT / ".venv/bin/kubectl"
 
 
@@ -33,7 +34,7 @@ class Modelkit:
         self.process = subprocess.Popen(
             [*self.program(), "up", "--data", self.folder, "--port", "0", "--data-port", "0", "--grpc-port", "0", *self.extra],
             stdout=self.log, stderr=self.log, start_new_session=True)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 pytest.fail(f"modelkit ended with {self.process.returncode}:\n{self.output()}")
@@ -43,7 +44,7 @@ class Modelkit:
                 return
             except (FileNotFoundError, json.JSONDecodeError):
                 time.sleep(0.005)
-        pytest.fail(f"modelkit is not ready after 20 s:\n{self.output()}")
+        pytest.fail(f"modelkit is not ready after {READY_S} s:\n{self.output()}")
 
     def output(self):
         self.log.flush()
@@ -58,10 +59,10 @@ class Modelkit:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=READY_S)
             except subprocess.TimeoutExpired:
                 self.kill()
-                pytest.fail("modelkit did not stop within 20 s of SIGINT")
+                pytest.fail(f"modelkit did not stop within {READY_S} s of SIGINT")
         self.log.close()
 
     def run(self, *words, check=True):

@@ -68,7 +68,6 @@ class Embedded final : public ControlPlane {
     MK_OK(make_layout(layout_));
     MK_OK(install_engines(layout_.engines));
     // First: a second modelkit on this folder must end here, before it touches anything.
-    MK_OK(os::make_folder(layout_.pki, 0700));
     MK_TRY(auto secrets, core::SecretKeys::open(layout_.secret_keys(), os::system_random()));
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}, secrets));
     MK_OK(start_gateway());
@@ -204,7 +203,7 @@ class Embedded final : public ControlPlane {
     const std::vector<std::string> names = server_names(settings_.listen, settings_.hosts);
     std::vector<std::string> hosts = settings_.hosts;
     if (!is_loopback_address(settings_.listen)) hosts.insert(hosts.end(), names.begin(), names.end());
-    std::vector<api::Route> routes = health_routes();
+    std::vector<api::Route> routes = health_routes(*store_);
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
     for (api::Route& route : mlflow_routes()) routes.push_back(std::move(route));

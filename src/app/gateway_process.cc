@@ -17,7 +17,8 @@ namespace mk::app {
 namespace {
 
 constexpr Duration kGrace = Duration::from_seconds(35);  // longer than the gateway's own drain
-constexpr int kBackOffDoublingsMax = 5;                  // 100 ms to 3.2 s between starts
+constexpr Duration kUndoWait = Duration::from_seconds(10);
+constexpr int kBackOffDoublingsMax = 5;  // 100 ms to 3.2 s between starts
 constexpr Duration kWellAfter = Duration::from_seconds(10);
 
 }  // namespace
@@ -133,7 +134,11 @@ void GatewayProcess::undo_start() {
     const std::lock_guard lock(state_->mutex);
     ours = state_->launched;
   }
-  if (ours) stop();
+  if (!ours) return;
+  stop();
+  // It has served nobody, so it ends at once; whoever tries again wants its port.
+  if (state_->processes.wait(state_->run, kUndoWait).running())
+    log::warn("the gateway takes long to stop", {{"folder", state_->run}});
 }
 
 void GatewayProcess::stop() {

@@ -78,6 +78,10 @@ Failure failure(int error, const Path& path) {
     case EDQUOT:
       return fail(Error{Code::kUnavailable, "disk_full", "the disk is full; nothing was stored",
                         "free some space and try again"});
+    case EROFS:
+      return fail(Error{Code::kUnavailable, "disk_read_only",
+                        "the disk with the artifacts is mounted read-only; nothing was stored",
+                        "mount it for writing and try again"});
     case EMFILE:
     case ENFILE:
       return fail(Code::kResourceExhausted, "too_many_files", "too many files are open; try again later");

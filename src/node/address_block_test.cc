@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "base/format.h"
@@ -27,7 +29,9 @@ struct Ground {
     prefix = fmt::format("mk-test-{}", getpid());
   }
   ~Ground() { (void)os::remove_all(folder); }
-  Result<AddressBlock> take(std::string_view root) { return AddressBlock::take(fmt::format("{}/{}", folder, root), prefix); }
+  Result<AddressBlock> take(std::string_view root) {
+    return AddressBlock::take(fmt::format("{}/{}", folder, root), prefix);
+  }
   std::string folder, prefix;
 };
 
@@ -87,6 +91,12 @@ TEST_CASE("address_block: Pods keep it when modelkit is killed, and give it back
   REQUIRE(os::write_file(ground.folder + "/third.block", fmt::format("{}\n", number)));
   CHECK(ground.take("third")->number() != number);
   again = AddressBlock();
-  REQUIRE(os::write_file(ground.folder + "/third.block", fmt::format("{}\n", number)));
-  CHECK(ground.take("third")->number() == number);
+  // The Pod's shim still holds it for the moment between recording the exit and ending.
+  uint32_t given = node::kSlotBlocks;
+  for (const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+       given != number && std::chrono::steady_clock::now() < until; std::this_thread::yield()) {
+    REQUIRE(os::write_file(ground.folder + "/third.block", fmt::format("{}\n", number)));
+    given = ground.take("third")->number();
+  }
+  CHECK(given == number);
 }

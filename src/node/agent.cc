@@ -267,14 +267,17 @@ Life Agent::see_container(const PodRef& live, const PodSpec& spec, const Contain
   life.number = recorded->second.life;
   life.crashes = recorded->second.crashes;
   const std::string folder = records_.run_folder(live->record.uid, container.name, life.number);
-  life.run = processes_.look(folder);
+  const auto look = [&](const std::string& where) {
+    os::ProcessState run = processes_.look(where);
+    if (run.exited() && run.exit_code != 0 && run.message.empty() && container.message_from_log)
+      run.message = log_tail(where, kTerminationMessageLines, kTerminationMessageMax);
+    return run;
+  };
+  life.run = look(folder);
   if (life.number > 0) {
-    const os::ProcessState before =
-        processes_.look(records_.run_folder(live->record.uid, container.name, life.number - 1));
+    const os::ProcessState before = look(records_.run_folder(live->record.uid, container.name, life.number - 1));
     if (before.exited()) life.before = before;
   }
-  if (life.run.exited() && life.run.exit_code != 0 && life.run.message.empty() && container.message_from_log)
-    life.run.message = log_tail(folder, kTerminationMessageLines, kTerminationMessageMax);
   LivePod::Program& program = live->programs[container.name];
   if (program.life != life.number) program = {.life = life.number, .told_waiting = program.told_waiting};
   life.stopping = program.stop_grace && spec.grace >= *program.stop_grace;

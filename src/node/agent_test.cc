@@ -151,6 +151,30 @@ TEST_CASE("agent: a crash loop backs off 1, 2, 4 .. 300 s and is told once a lif
   CHECK(w.state("a") == "running");
 }
 
+TEST_CASE("agent: what a program said last is told while it is down and when it is back") {
+  PodWorld w;
+  w.begin();
+  w.world.apply(kImage);
+  w.world.apply(pod("a", "", "terminationMessagePolicy: FallbackToLogsOnError"));
+  w.world.run_for(1_s);
+  REQUIRE(w.state("a") == "running");
+  REQUIRE(os::write_file(w.run_folder("a", "main", 0) + "/log",
+                         "2026-11-21T00:00:00.000000000Z stdout F the model does not load\n"));
+  w.processes.exit(w.run_folder("a", "main", 0), 1);
+  w.world.run_for(1_ms);
+  const auto said = [&] {
+    return std::string(w.world.get("pods", "a")
+                           .at({"status", "containerStatuses"})[0]
+                           .at({"lastState", "terminated", "message"})
+                           .text());
+  };
+  CHECK(w.state("a") == "waiting CrashLoopBackOff");
+  CHECK(said() == "the model does not load\n");
+  w.world.run_for(3_s);
+  CHECK(w.state("a") == "running");
+  CHECK(said() == "the model does not load\n");
+}
+
 TEST_CASE("agent: probes decide about ready and about life") {
   PodWorld w;
   w.probes->all_sick = true;

@@ -359,6 +359,10 @@ TEST_CASE("processes: bounds of memory, CPU and tasks hold for all processes of 
 }
 
 TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") {
+#if __has_feature(thread_sanitizer)
+  MESSAGE("not run: a forked child may not start threads under tsan");
+  return;
+#endif
   Runs runs;
   for (int round = 0; round < 5; ++round) {
     const std::string run = runs.folder();
@@ -376,6 +380,7 @@ TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") 
       pause();
       _exit(0);
     }
+    ::close(go[1]);  // a child that ends ends the wait, too
     char byte = 0;
     ssize_t got = 0;
     do got = read(go[0], &byte, 1);
@@ -385,7 +390,6 @@ TEST_CASE("processes: a parent killed with -9 stops nothing and loses nothing") 
     kill(parent, SIGKILL);
     waitpid(parent, nullptr, 0);
     ::close(go[0]);
-    ::close(go[1]);
     const ProcessState state = runs.wait(run);
     CHECK(state.exit_code == 17);
     const std::string log = runs.log(run);

@@ -104,7 +104,7 @@ def test_logs_of_a_pod_and_a_deployment(server):
            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod}}}
     printed(server, "apply", "-f", "-", stdin=json.dumps(web))
     import time
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 90
     while "line 3" not in (text := cli(server, "logs", "deployment/web").stdout) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert text == "line 1\nline 2\nline 3\n"

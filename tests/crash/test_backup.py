@@ -6,7 +6,6 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import time
 import urllib.request
 
 import pytest
@@ -29,6 +28,19 @@ def upload(server, path, data):
 
 def download(server, path):
     return urllib.request.urlopen(server.url + ARTIFACTS + path).read()
+
+
+def killed_when(words, folder, files):
+    """Kills the verb when it has made so many files there; False when it was done before."""
+    def count():
+        return sum(len(names) for _, _, names in os.walk(folder))
+
+    process = subprocess.Popen([BINARY, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    before = count()
+    while process.poll() is None and count() < before + files:
+        pass
+    process.kill()
+    return process.wait() == -9
 
 
 def tree(folder):
@@ -90,10 +102,7 @@ def filled(make_server):
 def test_killed_in_the_middle_a_backup_is_not_there_and_the_next_goes_on(filled, tmp_path):
     backup, chance, killed = tmp_path / "backups", random.Random(3), 0
     for _ in range(12):
-        process = subprocess.Popen([BINARY, "backup", backup, "--data", filled.folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0, 0.06))
-        process.kill()
-        killed += process.wait() == -9
+        killed += killed_when(["backup", backup, "--data", filled.folder], backup, chance.randrange(12))
     assert killed > 0
     for name in modelkit("restore", backup, "--list").stdout.split()[1:]:  # those that had been finished are whole
         modelkit("restore", backup, "--snapshot", name, "--data", tmp_path / name)
@@ -108,11 +117,7 @@ def test_killed_in_the_middle_a_restore_leaves_nothing_that_looks_like_data(fill
     backup, target, chance, killed = tmp_path / "backups", tmp_path / "new", random.Random(4), 0
     modelkit("backup", backup, "--data", filled.folder)
     for _ in range(12):
-        process = subprocess.Popen([BINARY, "restore", backup, "--data", target], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        if process.wait() == -9:
-            killed += 1
+        killed += killed_when(["restore", backup, "--data", target], tmp_path / "new.restoring", chance.randrange(30))
         if target.exists():  # all of it, then
             assert len(tree(target / "blobs")) == 30
             shutil.rmtree(target)

@@ -30,7 +30,7 @@ def containers(api):
 
 
 def wait_for_two(api):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(found := containers(api)) != 2:
         assert time.monotonic() < deadline, "the Deployment does not get its two Pods"
         time.sleep(0.02)
@@ -59,6 +59,8 @@ def test_kill_minus_nine_under_load_loses_nothing(make_server):
         slowest = max(slowest, time.monotonic() - began)
         api = Api(server.url)
         kept = sum(writer.check(api) for writer in writers)
+        if (cycle + 1) % 50 == 0:
+            print(f"{cycle + 1} of {CYCLES} kills, {kept} facts kept", flush=True)
     assert wait_for_two(api) == pods, "Pods go on as they were, whatever happens to modelkit"
     assert kept > 20 * len(writers), "there was load"
     assert slowest < 5

@@ -22,7 +22,7 @@ def stop():
         return
     try:
         os.kill(int(pid.read_text()), signal.SIGINT)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
     except ProcessLookupError:

@@ -88,7 +88,7 @@ class OrdinaryUser(Modelkit):
     def status(self, name, space="default"):
         return json.loads(self.ask("GET", f"/api/v1/namespaces/{space}/pods/{name}")).get("status", {})
 
-    def ended(self, name, space="default", seconds=20):
+    def ended(self, name, space="default", seconds=90):
         until = time.monotonic() + seconds
         while self.status(name, space).get("phase") not in ("Succeeded", "Failed") and time.monotonic() < until:
             time.sleep(0.05)
@@ -123,7 +123,7 @@ def attack(server, name, space="default"):
 def test_without_a_range_a_pod_waits_unless_its_namespace_takes_the_risk(make_user):
     server = make_user(ranges=False)
     server.pod("thief", ["/usr/bin/python3", "-c", ATTACK])
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while "waiting" not in json.dumps(server.status("thief")) and time.monotonic() < until:
         time.sleep(0.05)
     waiting = server.status("thief")["containerStatuses"][0]["state"]["waiting"]
@@ -165,7 +165,7 @@ def test_with_a_range_every_pod_is_somebody_else(make_user):
     assert (server.folder / "pods" / uid_of_pod / "home").stat().st_uid == int(json.loads(
         server.ask("GET", "/api/v1/namespaces/default/pods/honest"))["status"]["containerStatuses"][0]["user"]["linux"]["uid"])
     server.ask("DELETE", "/api/v1/namespaces/default/pods/honest")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while (server.folder / "pods" / uid_of_pod).exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not (server.folder / "pods" / uid_of_pod).exists()

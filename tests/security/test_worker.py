@@ -175,7 +175,7 @@ def test_workers_end_with_their_server(world, tmp_path):
     assert workers
     server.process.kill()
     server.process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 90
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not [pid for pid in workers if alive(pid)]

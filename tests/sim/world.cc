@@ -162,7 +162,7 @@ struct World::Life {
     settings.data = world.options.folder;
     settings.self = "/usr/bin/true";
     agent = std::make_unique<node::Agent>(settings, node::PodRecords(world.options.folder + "/pods"),
-                                          world.processes, world.probes, world.shared_executor());
+                                          world.stepped, world.probes, world.shared_executor());
     const auto adopted =
         agent->adopt([this](const store::Key& key) { host.wake(node::Agent::kControllerName, key); });
     MK_CHECK(adopted);
@@ -247,24 +247,41 @@ bool World::idle() const {
   return life_->host.waiting() == 0 && life_->services.waiting() == 0;
 }
 
+// ---- processes
+
+namespace {
+Failure machine_is_down() {
+  return fail(Code::kUnavailable, "process_control", "the machine is down");
+}
+}  // namespace
+
+Result<os::ProcessState> SteppedProcesses::start(const std::string& folder, const os::ProcessSpec& spec) {
+  if (store::fault_plan().step()) return machine_is_down();
+  return real_.start(folder, spec);
+}
+Result<void> SteppedProcesses::stop(const std::string& folder, Duration grace) {
+  if (store::fault_plan().step()) return machine_is_down();
+  return real_.stop(folder, grace);
+}
+Result<void> SteppedProcesses::signal(const std::string& folder, int number) {
+  if (store::fault_plan().step()) return machine_is_down();
+  return real_.signal(folder, number);
+}
+
 // ---- lives
 
 bool World::try_start() {
   store::FaultPlan& plan = store::fault_plan();
   // What is done to the folder of Pods in the moments after the machine went down never happened.
   const std::string pods = options.folder + "/pods", then = options.folder + "/pods-then";
-  plan.on_crash = [this, pods, then] {
+  plan.on_crash = [pods, then] {
     std::error_code error;
     std::filesystem::rename(pods, then, error);
-    processes.fail_start = "the machine is down";
-    processes.obey_stop = false;
   };
   if (std::filesystem::exists(then)) {
     std::filesystem::remove_all(pods);
     std::filesystem::rename(then, pods);
   }
-  processes.fail_start.clear();
-  processes.obey_stop = true;
   read_only_seen_ = false;
   ++lives;
   store::StoreOptions how;
@@ -380,6 +397,7 @@ void World::crash() {
   start();
 }
 void World::crash_within(int steps) {
+  if (store::fault_plan().crashed()) return;  // it is down already, and its next life has yet to begin
   note(fmt::format("a crash comes within {} steps", steps));
   store::fault_plan().steps_left = steps;
 }

@@ -14,6 +14,22 @@
 
 namespace mk::sim {
 
+// Starting and ending a process are steps, too, before which the machine may go down.
+class SteppedProcesses final : public os::Processes {
+ public:
+  explicit SteppedProcesses(os::SimulatedProcesses& real) : real_(real) {}
+  Result<os::ProcessState> start(const std::string& folder, const os::ProcessSpec& spec) override;
+  Result<void> stop(const std::string& folder, Duration grace) override;
+  Result<void> signal(const std::string& folder, int number) override;
+  os::ProcessState look(const std::string& folder) override { return real_.look(folder); }
+  os::ProcessState wait(const std::string& folder, Duration limit) override { return real_.wait(folder, limit); }
+  Result<os::ProcessSpec> spec_of(const std::string& folder) override { return real_.spec_of(folder); }
+  void on_exit(std::function<void(const std::string&)> call) override { real_.on_exit(std::move(call)); }
+
+ private:
+  os::SimulatedProcesses& real_;
+};
+
 struct Options {
   uint64_t seed = 1;
   Bug bug = Bug::kNone;
@@ -50,6 +66,7 @@ class World {
   Complaints complaints;
   Model model;
   os::SimulatedProcesses processes;
+  SteppedProcesses stepped{processes};  // as the agent has them
   std::shared_ptr<node::testing::SaidProbes> probes;
   uint64_t lives = 0;
 

@@ -27,6 +27,14 @@ void FaultPlan::reset() {
   seed = 1;
 }
 
+bool FaultPlan::step() {
+  if (steps_left < 0) return false;
+  if (steps_left == 0) return true;
+  if (--steps_left > 0) return false;
+  if (on_crash) on_crash();
+  return true;
+}
+
 FaultPlan& fault_plan() {
   static FaultPlan plan;
   return plan;
@@ -96,14 +104,8 @@ bool strikes(std::atomic<int>& left) {
   return --left == 0;
 }
 
-// True when the machine is down, or goes down now.
 bool is_down() {
-  FaultPlan& plan = fault_plan();
-  if (plan.steps_left < 0) return false;
-  if (plan.steps_left == 0) return true;
-  if (--plan.steps_left > 0) return false;
-  if (plan.on_crash) plan.on_crash();
-  return true;
+  return fault_plan().step();
 }
 
 int flush_block(File& file, Image& image, int64_t block) {

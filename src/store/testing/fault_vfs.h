@@ -20,12 +20,14 @@ struct FaultPlan {
   std::atomic<uint32_t> leak_one_in = 0;
   std::atomic<uint64_t> seed = 1;
   std::atomic<bool> ignore_syncs = false;  // a disk that lies: shows that the test would notice
-  // The machine goes down: counts down on every write, sync and truncation of any file; at zero, and from
+  // The machine goes down: counts down on every step: write, sync and truncation of any file; at zero, and from
   // then on, nothing reaches the disk and everything fails. Negative: never. `on_crash` is called at that
   // moment.
   std::atomic<int> steps_left = -1;
   std::function<void()> on_crash;
   bool crashed() const { return steps_left == 0; }
+  // A step: true when the machine is down, or goes down now. For what else than files should not outlast it.
+  bool step();
 
   void reset();
 };

@@ -72,7 +72,7 @@ class Watch:
         threading.Thread(target=lambda: [self.lines.put(line.rstrip()) for line in self.process.stdout], daemon=True).start()
 
     def shows(self, event_type, word):
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             try:
                 line = self.lines.get(timeout=0.2)

@@ -114,14 +114,14 @@ def test_get_watch_prints_each_change(kubectl, space):
     watching = kubectl.start("get", "cm", "-n", space, OURS, "-w", "--output-watch-events")
     lines = lines_of(watching)
     try:
-        assert lines.get(timeout=10).split()[:2] == ["EVENT", "NAME"]
-        assert lines.get(timeout=10).split()[:2] == ["ADDED", "before"]
+        assert lines.get(timeout=60).split()[:2] == ["EVENT", "NAME"]
+        assert lines.get(timeout=60).split()[:2] == ["ADDED", "before"]
         kubectl.apply(config_map("after", space))
-        assert lines.get(timeout=10).split()[:3] == ["ADDED", "after", "0"]
+        assert lines.get(timeout=60).split()[:3] == ["ADDED", "after", "0"]
         kubectl.apply(config_map("after", space, x="1"))
-        assert lines.get(timeout=10).split()[:3] == ["MODIFIED", "after", "1"]
+        assert lines.get(timeout=60).split()[:3] == ["MODIFIED", "after", "1"]
         kubectl("delete", "cm", "after", "-n", space)
-        assert lines.get(timeout=10).split()[:2] == ["DELETED", "after"]
+        assert lines.get(timeout=60).split()[:2] == ["DELETED", "after"]
     finally:
         watching.kill()
         watching.wait()
@@ -241,7 +241,7 @@ def test_logs(kubectl, space, shell):
     kubectl("wait", "--for=condition=Ready", "pod/talker", "-n", space, "--timeout=20s")
     following = kubectl.start("logs", "-f", "talker", "-n", space)
     lines = lines_of(following)
-    assert [lines.get(timeout=10) for _ in range(4)] == ["line 1", "line 2", "line 3", "line 4"]
+    assert [lines.get(timeout=60) for _ in range(4)] == ["line 1", "line 2", "line 3", "line 4"]
     assert following.poll() is None
     assert kubectl("logs", "talker", "-n", space, "--tail=2") == "line 3\nline 4\n"
     assert kubectl("logs", "talker", "-n", space, "--limit-bytes=4") == "line"

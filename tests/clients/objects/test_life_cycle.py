@@ -28,7 +28,7 @@ def core(server):
     return client.CoreV1Api(config.new_client_from_config(str(server.kubeconfig)))
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"

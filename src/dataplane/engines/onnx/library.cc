@@ -77,15 +77,16 @@ std::vector<std::string> library_candidates(const std::string& wanted) {
 
 Result<const Library*> open_library(const std::string& wanted) {
   static std::mutex mutex;
-  static std::unique_ptr<const Library> opened;
+  // Never destroyed: sessions on other threads may be in use while the process ends.
+  static const Library* opened = nullptr;
   std::lock_guard lock(mutex);
-  if (opened) return opened.get();
+  if (opened) return opened;
   for (const auto& path : library_candidates(wanted)) {
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored)) continue;
     MK_TRY(auto library, load(path));
-    opened = std::make_unique<const Library>(std::move(library));
-    return opened.get();
+    opened = std::make_unique<const Library>(std::move(library)).release();
+    return opened;
   }
   return fail(Error{Code::kUnavailable, "engine_missing", "ONNX Runtime is not installed"}.with_hint(
       "run ./x setup, or set MODELKIT_ONNXRUNTIME to the folder that holds " + std::string(kFileName)));

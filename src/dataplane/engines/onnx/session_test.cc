@@ -17,7 +17,7 @@ std::string model(const char* name) {
 template <typename T>
 Tensor tensor(std::string name, DataType type, std::vector<int64_t> shape, const std::vector<T>& values) {
   Tensor out{std::move(name), type, std::move(shape), Buffer(values.size() * sizeof(T)), {}};
-  std::memcpy(out.data.data(), values.data(), out.data.size());
+  if (!values.empty()) std::memcpy(out.data.data(), values.data(), out.data.size());
   return out;
 }
 
