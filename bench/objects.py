@@ -1,11 +1,13 @@
 """The Kubernetes API against a real control plane (kube-apiserver and etcd, fsync on), on this machine in this run.
 
     bench/objects.py [--binary build/release/modelkit] [--real FOLDER/real_cluster.sh] [--real-binary FILE]
-                     [--only ready,requests,list,watch,memory,growth] [--seconds 3] [--json FILE]
+                     [--only ready,memory,requests,list,submit,watch,growth,updates] [--seconds 3] [--rounds 5] [--json FILE]
 
 --real is a script that takes up and down, with RC_BIN, RC_DIR, RC_PORT, RC_WITH and RC_DURABLE in its environment; without
 it the peer's columns stay empty, and that is said. Requests are made by wrk, one or 16 connections; every create has a name
-of its own, every patch another value. Data lies under build/bench, so keep that folder on a real disk. Prints Markdown.
+of its own, every patch another value. Rounds alternate between the servers; medians. Data lies under build/bench, so keep
+that folder on a real disk. submit, watch, growth and updates are of modelkit alone; the compiled bench_watch and bench_store
+beside the binary make them (`./x bench objects` builds both). Prints Markdown.
 """
 import argparse
 import http.client
@@ -68,9 +70,11 @@ class Server:
         return rss / 1024, pss / 1024
 
     def wait_ready(self):
+        """Until a durable write has been answered."""
+        first = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "first"}}
         while True:
             try:
-                if self.request("GET", "/readyz")[0] == 200:
+                if self.request("POST", "/api/v1/namespaces", first)[0] == 201:
                     return
             except OSError:
                 pass
@@ -157,11 +161,15 @@ def wrk(server, kind, connections, seconds, prefix, folder):
     script.write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in settings.items()) + LUA)
     if server.headers == {}:
         script.write_text(script.read_text().replace('wrk.headers["Authorization"] = TOKEN\n', ""))
-    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, server.url],
+    return load(server, server.url, kind, connections, seconds, ["-s", script])
+
+
+def load(server, url, kind, connections, seconds, arguments):
+    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *arguments, url],
                          capture_output=True, text=True, check=True, timeout=seconds + 60).stdout
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)", out)
     if bad:
-        sys.exit(f"{server.name}: {bad[1]} {kind} requests were refused\n{out}")
+        sys.exit(f"{server.name}: {kind} requests failed\n{out}")
     unit = {"us": 0.001, "ms": 1, "s": 1000}
 
     def share(percent):
@@ -216,6 +224,15 @@ class Bench:
     def both(self, measure):
         return [measure(self.ours), measure(self.real) if self.real else None]
 
+    def rounds(self, measure):
+        """Medians of each of the three figures that `measure` gives, of rounds that alternate."""
+        found = [[] for _ in self.servers]
+        for i in range(self.options.rounds):
+            for results, server in zip(found, self.servers):
+                results.append(measure(server, i))
+        medians = [[statistics.median(r[j] for r in results) for j in range(3)] for results in found]
+        return medians[0], medians[1] if self.real else [None] * 3
+
     def row(self, name, ours, theirs, digits=2):
         self.found[name] = {"ours": ours, "real": theirs}
         print(f"| {name} | {shown(theirs, digits)} | {shown(ours, digits)} | {ratio(theirs, ours)} |", flush=True)
@@ -225,7 +242,14 @@ class Bench:
 
     def ready(self):
         self.head("start")
-        self.row("ready, ms", self.ours.ready_ms, self.real and self.real.ready_ms, 0)
+        starts = [[s.ready_ms] for s in self.servers]
+        for _ in range(2):  # both are running: the next ones stand beside them, as do ours beside theirs
+            more = Bench(self.options, tempfile.mkdtemp(dir=self.folder))
+            for times, server in zip(starts, more.servers):
+                times.append(server.ready_ms)
+            more.stop()
+        ready = [statistics.median(times) for times in starts]
+        self.row("first durable write answered, ms", ready[0], ready[1] if self.real else None, 0)
         ours, theirs = self.both(lambda s: s.memory_mb())
         self.row("memory, empty, MB resident", ours[0], theirs and theirs[0], 1)
         self.row("memory, empty, MB proportional", ours[1], theirs and theirs[1], 1)
@@ -236,14 +260,9 @@ class Bench:
         self.head("durable, 2 KB object over HTTP")
         for connections in (1, 16):
             for kind in ("create", "patch", "get"):
-                results = []
-                for server in self.servers:
-                    rounds = []
-                    for i in range(3):
-                        prefix = f"b{connections}-{i}" if kind == "create" else "few"
-                        rounds.append(wrk(server, kind, connections, self.options.seconds, prefix, self.folder))
-                    results.append([statistics.median(r[j] for r in rounds) for j in range(3)])
-                ours, theirs = results[0], results[1] if self.real else [None] * 3
+                prefix = "b{}-{}" if kind == "create" else "few"
+                ours, theirs = self.rounds(lambda server, i: wrk(
+                    server, kind, connections, self.options.seconds, prefix.format(connections, i), self.folder))
                 for j, word in enumerate(("p50 ms", "p99 ms")):
                     self.row(f"{kind}, {connections} client{'s' if connections > 1 else ''}, {word}", ours[j], theirs[j])
                 self.found[f"{kind}, {connections}, a second"] = {"ours": ours[2], "real": theirs[2]}
@@ -254,28 +273,39 @@ class Bench:
             server.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "many"}})
             make_many(server, "/api/v1/namespaces/many/configmaps", (config(f"c{i}", 900) for i in range(10_000)))
 
-        def timed(accept):
-            def measure(server):
-                connection, times = server.connect(), []
-                for _ in range(7):
-                    start = time.monotonic()
-                    status, text = ask(connection, "GET", "/api/v1/namespaces/many/configmaps", None,
-                                       {"Accept": accept, **server.headers})
-                    times.append((time.monotonic() - start) * 1000)
-                    assert status == 200 and text.count(b'"c9999"') >= 1
-                connection.close()
-                return statistics.median(times)
-            return measure
-        self.row("full, ms", *self.both(timed("application/json")), 1)
-        self.row("Table, ms", *self.both(timed(TABLE)), 1)
+        path = "/api/v1/namespaces/many/configmaps"
+        for name, accept in (("full", "application/json"), ("Table", TABLE)):
+            for server in self.servers:  # what is timed is what was asked for
+                status, text = server.request("GET", path, None, {"Accept": accept})
+                found = json.loads(text)
+                items = found["rows"] if name == "Table" else found["items"]
+                assert status == 200 and len(items) == 10_000, f"{server.name}: {status}, {len(items)} objects"
+
+            def timed(server, _, accept=accept):
+                headers = [word for pair in {"Accept": accept, **server.headers}.items() for word in ("-H", ": ".join(pair))]
+                return load(server, server.url + path, "list", 1, self.options.seconds, headers)
+            ours, theirs = self.rounds(timed)
+            self.row(f"{name}, p50 ms", ours[0], theirs[0], 1)
+            self.row(f"{name}, p99 ms", ours[1], theirs[1], 1)
+
+    def compiled(self, name, *words):
+        program = Path(self.options.binary).parent / name
+        if not program.exists():
+            sys.exit(f"{program} is not built: ./x bench objects builds it")
+        print(subprocess.run([program, *words], capture_output=True, text=True, check=True, timeout=600).stdout, flush=True)
+
+    def submit(self):
+        print("\nIn process, a transaction a write:\n")
+        self.compiled("bench_store", "commits", self.folder, "1000", "64")
 
     def watch(self):
-        program = Path(self.options.binary).parent / "bench_watch"
-        if not program.exists():
-            return print(f"\nwatching is not measured: {program} is not built (./x bench watch builds it)")
         print()
-        for words in (("http", self.ours.url.rsplit(":", 1)[1]), ("inprocess", self.folder), ("updates", self.folder)):
-            print(subprocess.run([program, *words], capture_output=True, text=True, check=True, timeout=600).stdout, flush=True)
+        self.compiled("bench_watch", "http", self.ours.url.rsplit(":", 1)[1])
+        self.compiled("bench_watch", "inprocess", self.folder)
+
+    def updates(self):
+        print()
+        self.compiled("bench_watch", "updates", self.folder)
 
     def memory(self):
         self.head("1,000 nodes and 6,000 pods")
@@ -288,11 +318,14 @@ class Bench:
             return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pod-{i}", "labels": {"app": f"a{i % 50}"}},
                     "spec": {"nodeName": f"node-{i % 1000}", "containers": [
                         {"name": "c", "image": "busybox", "resources": {"requests": {"cpu": "1"}}}]}}
-        for server in self.servers:
+        # Alone: what other parts have written is not counted.
+        alone = Bench(self.options, tempfile.mkdtemp(dir=self.folder))
+        for server in alone.servers:
             make_many(server, "/api/v1/nodes", (node(i) for i in range(1000)))
             make_many(server, "/api/v1/namespaces/default/pods", (pod(i) for i in range(6000)))
-        time.sleep(3)
-        ours, theirs = self.both(lambda s: s.memory_mb())
+        time.sleep(10)
+        ours, theirs = alone.both(lambda s: s.memory_mb())
+        alone.stop()
         self.row("MB resident", ours[0], theirs and theirs[0], 1)
         self.row("MB proportional", ours[1], theirs and theirs[1], 1)
 
@@ -324,7 +357,8 @@ def main():
     parser.add_argument("--binary", default=ROOT / "build/release/modelkit")
     parser.add_argument("--real", help="the script that starts the real control plane")
     parser.add_argument("--real-binary", help="its RC_BIN")
-    parser.add_argument("--only", default="ready,requests,list,watch,memory,growth")
+    parser.add_argument("--only", default="ready,memory,requests,list,submit,watch,growth,updates")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each round of requests")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -335,6 +369,8 @@ def main():
     (ROOT / "build/bench").mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(dir=ROOT / "build/bench", prefix="objects-")
     bench = Bench(options, folder)
+    print(f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, rounds of {options.seconds} s, medians of {options.rounds}, "
+          f"load {os.getloadavg()[0]:.1f} at the start")
     try:
         for part in options.only.split(","):
             getattr(bench, part)()

@@ -1,9 +1,9 @@
 """Start to ready and idle memory, against `mlflow server`, on this machine in this run.
 
-    bench/startup.py [--binary build/release/modelkit] [--mlflow .venv/bin/mlflow] [--rounds 5] [--idle 10]
+    bench/startup.py [--binary build/release/modelkit] [--mlflow .venv/bin/mlflow] [--rounds 5] [--idle 10] [--alone]
 
 Every start has a fresh folder. Ready: the first durable write (experiments/create) has been answered, and for modelkit the
-gateway, too. Memory: PSS of every process that was started, after IDLE seconds without a request. Rounds alternate; medians.
+gateway, too. Memory: PSS of every process that was started, after IDLE seconds without a request. Rounds alternate; medians. --alone: without the peer.
 """
 import argparse
 import http.client
@@ -104,9 +104,12 @@ def main():
     parser.add_argument("--mlflow", default=ROOT / ".venv/bin/mlflow")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=float, default=10)
+    parser.add_argument("--alone", action="store_true")
     options = parser.parse_args()
     folder = ROOT / "build/bench/startup"
     rows = {"modelkit up": [], "mlflow server --workers 1": [], "mlflow server (default)": []}
+    if options.alone:
+        rows = {"modelkit up": []}
     for _ in range(options.rounds):
         for name, results in rows.items():
             port, data_port = free_port(), 0

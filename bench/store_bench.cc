@@ -1,6 +1,7 @@
 // Durable commits a second: the store (many callers' transactions in one commit) against one transaction a
-// call on the same SQLite settings (WAL, synchronous=FULL). Prints a Markdown table. Usage: bench_store
-// [FOLDER] [ROUND_MS] [UPDATES]
+// call on the same SQLite settings (WAL, synchronous=FULL). Prints Markdown tables. Usage:
+//   bench_store [FOLDER] [ROUND_MS] [UPDATES]           everything
+//   bench_store commits FOLDER ROUND_MS CALLERS         durable commits only
 //
 // Every write differs, and what is read back afterwards must equal what was acknowledged.
 #include <sys/resource.h>
@@ -309,16 +310,27 @@ void growth(const std::filesystem::path& folder, int updates) {
 }  // namespace
 }  // namespace mk::store
 
-int main(int argc, char** argv) {
-  const std::filesystem::path folder = argc > 1 ? argv[1] : "build/bench-data";
-  const double seconds = argc > 2 ? std::atof(argv[2]) / 1000 : 1.0;
+namespace {
+
+void compare_all(const std::filesystem::path& folder, double seconds, const std::vector<int>& callers) {
   fmt::print(
       "| durable write | callers | store /s | direct /s | ratio | p50 ms (store / direct) | p99 ms | CPU us "
       "a write |\n"
       "|---|---|---|---|---|---|---|---|\n");
   for (bool objects : {false, true}) {
-    for (int callers : {1, 8, 64}) mk::store::compare(folder, objects, callers, seconds);
+    for (int count : callers) mk::store::compare(folder, objects, count, seconds);
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 5 && argv[1] == std::string_view("commits")) {
+    compare_all(argv[2], std::atof(argv[3]) / 1000, {std::atoi(argv[4])});
+    return 0;
+  }
+  const std::filesystem::path folder = argc > 1 ? argv[1] : "build/bench-data";
+  compare_all(folder, argc > 2 ? std::atof(argv[2]) / 1000 : 1.0, {1, 8, 64});
   fmt::print(
       "\n| watchers of one resource | changes | changes /s | CPU us a change | CPU us an event "
       "|\n|---|---|---|---|---|\n");

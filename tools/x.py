@@ -170,6 +170,9 @@ def test(arguments):
     sys.exit(code)
 
 
+NEEDED_PROGRAMS = {"objects": ["bench_store", "bench_watch"]}  # compiled parts of a bench/NAME.py
+
+
 def bench(arguments):
     """bench/NAME_bench.cc, built as in a release, or bench/NAME.py, which measures a peer beside us. Further arguments go to it."""
     programs = {p.name.removesuffix("_bench.cc"): p for p in (ROOT / "bench").glob("*_bench.cc")}
@@ -182,7 +185,7 @@ def bench(arguments):
         build("release", f"bench_{name}")
         run(ROOT / "build/release" / f"bench_{name}", *arguments[1:])
     else:
-        build("release", "modelkit")
+        build("release", "modelkit", *NEEDED_PROGRAMS.get(name, []))
         run(VENV / "bin/python", scripts[name], *arguments[1:])
 
 

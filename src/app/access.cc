@@ -75,9 +75,9 @@ std::vector<std::string> server_names(const std::string& address, const std::vec
   return names;
 }
 
-Result<std::unique_ptr<Access>> Access::open(core::Objects& objects, std::shared_ptr<core::SecretKeys> secrets,
-                                             const Layout& layout, os::Executor& executor) {
-  MK_TRY(core::Pki pki, core::Pki::open(layout.pki, objects.clock(), os::system_random()));
+Result<std::unique_ptr<Access>> Access::open(core::Objects& objects, core::Pki pki,
+                                             std::shared_ptr<core::SecretKeys> secrets, const Layout& layout,
+                                             os::Executor& executor) {
   auto access = std::make_unique<Access>(objects, std::move(pki), std::move(secrets));
   // Written before they were encrypted, or with a key that was replaced when we were killed.
   if (access->secrets->found_old()) MK_OK(core::reseal(objects.store()));

@@ -19,8 +19,9 @@ namespace mk::app {
 
 struct Access {
   // Makes the built-in roles, and asks about every call on `objects` from now on.
-  static Result<std::unique_ptr<Access>> open(core::Objects& objects, std::shared_ptr<core::SecretKeys> secrets,
-                                              const Layout& layout, os::Executor& executor);
+  static Result<std::unique_ptr<Access>> open(core::Objects& objects, core::Pki pki,
+                                              std::shared_ptr<core::SecretKeys> secrets, const Layout& layout,
+                                              os::Executor& executor);
 
   // For the control port: our own certificate for `names`, and certificates of clients that our own authority signed.
   Result<net::TlsIdentity> server_tls(const std::vector<std::string>& names) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <iterator>
 
 #include "api/kubernetes/api.h"
@@ -34,6 +35,7 @@
 #include "core/objects.h"
 #include "core/retention.h"
 #include "core/store_access.h"
+#include "kinds/kind.h"
 #include "dataplane/engines/python/workers.h"
 #include "modules/registry/module.h"
 #include "modules/serving/controller.h"
@@ -65,11 +67,14 @@ class Embedded final : public ControlPlane {
   explicit Embedded(const Settings& settings) : settings_(settings), layout_(settings.data) {}
 
   Result<void> build() {
+    // What needs nothing of the rest is done beside it: a start waits for the disk and the processor by turns.
+    const auto kinds_read = std::async(std::launch::async, [] { (void)kinds::all(); });
     MK_OK(make_layout(layout_));
     MK_OK(install_engines(layout_.engines));
     // First: a second modelkit on this folder must end here, before it touches anything.
     MK_TRY(auto secrets, core::SecretKeys::open(layout_.secret_keys(), os::system_random()));
     MK_TRY(store_, store::open_store({.path = layout_.database, .schemas = schemas()}, secrets));
+    auto pki = std::async(std::launch::async, [this] { return make_keys(); });
     MK_OK(start_gateway());
     workers_ = os::make_thread_pool(kWorkerThreads, "worker");
     watch_threads_ = os::make_thread_pool(kWatchThreads, "watches");
@@ -78,7 +83,8 @@ class Embedded final : public ControlPlane {
     MK_OK(core::make_first_objects(*objects_));
     definitions_ = std::make_unique<core::Definitions>(*objects_);
     definitions_->load();
-    MK_TRY(access_, Access::open(*objects_, secrets, layout_, *workers_));
+    MK_TRY(core::Pki keys, pki.get());
+    MK_TRY(access_, Access::open(*objects_, std::move(keys), secrets, layout_, *workers_));
     MK_OK(check_listen());
     MK_OK(build_controllers());
     kubernetes_ = std::make_unique<api::kubernetes::Api>(
@@ -119,6 +125,13 @@ class Embedded final : public ControlPlane {
   }
 
  private:
+  // With the server's own certificate, which is asked for again when it listens.
+  Result<core::Pki> make_keys() const {
+    MK_TRY(core::Pki pki, core::Pki::open(layout_.pki, os::system_clock(), os::system_random()));
+    MK_TRY([[maybe_unused]] auto pair, pki.server(server_names(settings_.listen, settings_.hosts)));
+    return pki;
+  }
+
   Result<void> build_mlflow() {
     MK_TRY(blobs_, blob::open_local(layout_.blobs));
     MK_TRY(tracking_, tracking::Tracking::open({.store = *store_,

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_map>
 
 #include "base/format.h"
 #include "base/json_path.h"
+#include "base/json_text.h"
 #include "kinds/more_columns.h"
 
 namespace mk::kinds {
 namespace {
 
-std::string age(const Json& time, Time now) {
-  const auto at = Time::parse_rfc3339(time.text());
+std::string age(std::string_view time, Time now) {
+  const auto at = Time::parse_rfc3339(time);
   return at ? human_duration(now - *at) : "<unknown>";
 }
 
@@ -172,6 +174,11 @@ Json label_selector(const Json& object, Time) {
 Json data_count(const Json& object, Time) {
   return static_cast<int64_t>(object["data"].size() + object["binaryData"].size());
 }
+Json data_count_of_text(std::string_view object) {
+  return static_cast<int64_t>(count_members(member_text(object, "data")) +
+                              count_members(member_text(object, "binaryData")));
+}
+
 // ---- RBAC
 
 Json role_ref(const Json& binding, Time) {
@@ -258,7 +265,7 @@ const Json& event_first(const Json& event) {
 }
 
 Json event_first_seen(const Json& event, Time now) {
-  return age(event_first(event), now);
+  return age(event_first(event).text(), now);
 }
 
 int64_t times_seen(const Json& event) {
@@ -268,7 +275,7 @@ int64_t times_seen(const Json& event) {
 Json event_last_seen(const Json& event, Time now) {
   const Json& series = event.at({"series", "lastObservedTime"});
   const Json& last = series.is_string() ? series : event["lastTimestamp"];
-  const std::string seen = age(last.is_string() ? last : event_first(event), now);
+  const std::string seen = age((last.is_string() ? last : event_first(event)).text(), now);
   return seen;
 }
 
@@ -304,7 +311,7 @@ constexpr ComputedColumn kComputed[] = {
     MK_COMPUTED(replicas_available),  MK_COMPUTED(replicas_wanted),
     MK_COMPUTED(replicas_current),    MK_COMPUTED(replicas_ready_count),
     MK_COMPUTED(template_containers), MK_COMPUTED(template_images),
-    MK_COMPUTED(label_selector),      MK_COMPUTED(data_count),
+    MK_COMPUTED(label_selector),      {"data_count", data_count, data_count_of_text},
     MK_COMPUTED(role_ref),            MK_COMPUTED(subject_users),
     MK_COMPUTED(subject_groups),      MK_COMPUTED(subject_accounts),
     MK_COMPUTED(node_status),         MK_COMPUTED(node_roles),
@@ -328,29 +335,112 @@ std::string print(const std::vector<const Json*>& values) {
   return out;
 }
 
+const ComputedColumn& computed(std::string_view name) {
+  if (const auto* row = std::ranges::find(kComputed, name, &ComputedColumn::name); row != std::end(kComputed))
+    return *row;
+  const auto more = more_columns();
+  const auto row = std::ranges::find(more, name, &ComputedColumn::name);
+  MK_CHECK(row != more.end());
+  return *row;
+}
+
+// Paths are few and each is asked for once a row. Null: it is none.
+const JsonPath* parsed_path(const std::string& text) {
+  constexpr size_t kPathsKept = 1024;  // by each thread
+  thread_local std::unordered_map<std::string, std::optional<JsonPath>> kept;
+  auto at = kept.find(text);
+  if (at == kept.end()) {
+    if (kept.size() >= kPathsKept) kept.clear();
+    auto path = JsonPath::parse(text);
+    at = kept.emplace(text, path ? std::optional(*std::move(path)) : std::nullopt).first;
+  }
+  return at->second ? &*at->second : nullptr;
+}
+
+// Whether the path is nothing but names: ".metadata.name".
+bool is_plain_path(std::string_view path) {
+  const auto is_odd = [](char c) { return c == '[' || c == '*' || c == '"' || c == '\\' || (c >= 0 && c < ' '); };
+  return path.starts_with('.') && std::ranges::none_of(path, is_odd) && path.find("..") == std::string_view::npos &&
+         !path.ends_with('.');
+}
+
+// The text of the value that a plain path leads to; empty when there is none.
+std::string_view value_at(const PrintedObject& whole, std::string_view path) {
+  constexpr std::string_view kMetadata = ".metadata.";
+  std::string_view object = whole.text();
+  if (path.starts_with(kMetadata)) {
+    path.remove_prefix(kMetadata.size());
+    const size_t end = std::min(path.find('.'), path.size());
+    object = whole.metadata()[path.substr(0, end)];
+    path.remove_prefix(end);
+  }
+  while (!path.empty() && !object.empty()) {
+    path.remove_prefix(1);  // the dot
+    const size_t end = std::min(path.find('.'), path.size());
+    object = member_text(object, path.substr(0, end));
+    path.remove_prefix(end);
+  }
+  return object;
+}
+
+// False when the general way has to be gone.
+bool append_plain_cell(std::string& out, const Column& column, const PrintedObject& object, Time now) {
+  const std::string_view value = value_at(object, column.json_path);
+  if (value.empty() || value == "null" || value == "\"\"") {
+    (column.if_missing.empty() ? Json() : Json(column.if_missing)).dump_to(out);
+    return true;
+  }
+  if (column.type == "date") {
+    const auto time = plain_text(value);
+    if (time) append_json_string(out, age(*time, now));
+    return time.has_value();
+  }
+  if (column.type == "integer" || column.type == "boolean") return false;
+  if (value.starts_with('"'))
+    out += value;
+  else
+    append_json_string(out, value);
+  return true;
+}
+
 }  // namespace
 
 Json cell(const Column& column, const Json& object, Time now) {
-  if (!column.computed.empty()) {
-    const std::string_view name = column.computed;
-    if (const auto* row = std::ranges::find(kComputed, name, &ComputedColumn::name);
-        row != std::end(kComputed))
-      return row->of(object, now);
-    const auto more = more_columns();
-    const auto row = std::ranges::find(more, name, &ComputedColumn::name);
-    MK_CHECK(row != more.end());
-    return row->of(object, now);
-  }
-  const auto path = JsonPath::parse(column.json_path);
+  if (!column.computed.empty()) return computed(column.computed).of(object, now);
+  const JsonPath* path = parsed_path(column.json_path);
   if (!path) return {};  // admission refuses such a column, and a test reads our own
   const auto values = path->select(object);
   if (values.empty() || values.front()->is_null() ||
       (values.front()->is_string() && values.front()->text().empty()))
     return column.if_missing.empty() ? Json() : Json(column.if_missing);
-  if (column.type == "date") return age(*values.front(), now);
+  if (column.type == "date") return age(values.front()->text(), now);
   if (column.type == "integer") return values.front()->integer();
   if (column.type == "boolean" && values.front()->is_bool()) return values.front()->boolean();
   return print(values);
+}
+
+const Members& PrintedObject::metadata() const {
+  if (!metadata_) metadata_ = members_of(text_, "metadata");
+  return *metadata_;
+}
+
+const Json& PrintedObject::json() const {
+  if (!json_) {
+    auto parsed =
+        Json::parse(text_, {.bytes_max = text_.size() + 1, .depth_max = 128, .nodes_max = SIZE_MAX});
+    MK_CHECK(parsed.has_value());  // we printed it
+    json_ = *std::move(parsed);
+  }
+  return *json_;
+}
+
+void append_cell(std::string& out, const Column& column, const PrintedObject& object, Time now) {
+  if (!column.computed.empty()) {
+    const ComputedColumn& how = computed(column.computed);
+    return (how.of_text ? how.of_text(object.text()) : how.of(object.json(), now)).dump_to(out);
+  }
+  if (is_plain_path(column.json_path) && append_plain_cell(out, column, object, now)) return;
+  cell(column, object.json(), now).dump_to(out);
 }
 
 }  // namespace mk::kinds

@@ -39,7 +39,9 @@ TEST_CASE("kinds: every schema resolves and every column computes") {
       CAPTURE(column.name);
       CHECK(column.computed.empty() != column.json_path.empty());
       const Json empty = Json::object();
-      kinds::cell(column, empty, Time::from_ms(1));
+      std::string printed;
+      kinds::append_cell(printed, column, kinds::PrintedObject("{}"), Time::from_ms(1));
+      CHECK(printed == kinds::cell(column, empty, Time::from_ms(1)).dump());
     }
   }
   for (const auto& [name, schema] : kinds::schema_definitions().members()) check_schema(schema, name);
@@ -106,6 +108,13 @@ TEST_CASE("kinds: columns print what kubectl users expect") {
         "message":"m\n","count":4,"firstTimestamp":"2026-01-01T00:00:00Z","lastTimestamp":"2026-01-01T00:04:30Z",
         "source":{"component":"node","host":"n1"}})",
        {"30s", "Warning", "R", "pod/p", "null", "node, n1", "m", "5m", "4", "e"}},
+      {"ConfigMap",
+       R"({"metadata":{"name":"c","creationTimestamp":"2026-01-01T00:00:00Z"},
+        "data":{"a\"{":"}\\\"","b":""},"binaryData":{"c":"AA=="}})",
+       {"c", "3", "5m"}},
+      {"ConfigMap",
+       R"({"metadata":{"name":"","creationTimestamp":"soon"},"data":null})",
+       {"null", "0", "<unknown>"}},
       {"Job",
        R"({"metadata":{"name":"j","creationTimestamp":"2026-01-01T00:00:00Z"},
         "spec":{"completions":3,"selector":{"matchLabels":{"a":"b"}},"template":{"spec":{"containers":[{"name":"c","image":"i"}]}}},
@@ -144,6 +153,10 @@ TEST_CASE("kinds: columns print what kubectl users expect") {
     std::vector<std::string> cells;
     for (const auto& column : kind->columns) {
       const Json value = kinds::cell(column, object, now);
+      const std::string text = object.dump();
+      std::string printed;
+      kinds::append_cell(printed, column, kinds::PrintedObject(text), now);
+      CHECK(printed == value.dump());
       cells.emplace_back(value.is_string() ? std::string(value.text()) : value.dump());
     }
     CHECK(cells == c.cells);

@@ -11,6 +11,8 @@ namespace mk::kinds {
 struct ComputedColumn {
   std::string_view name;
   Json (*of)(const Json& object, Time now);
+  // The same from the object's printed text, for what many rows ask of large objects. May be null.
+  Json (*of_text)(std::string_view object) = nullptr;
 };
 
 std::span<const ComputedColumn> more_columns();

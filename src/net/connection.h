@@ -39,6 +39,7 @@ class Exchange final : public Reply::State,
   explicit Exchange(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
 
   void send(Response response) override;
+  void send_made(std::function<Response()> make) override;
   void send_file(Response head, int fd, uint64_t offset, uint64_t length) override;
   void start_stream(Response head) override;
   bool write(std::string_view chunk) override;

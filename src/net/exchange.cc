@@ -16,6 +16,11 @@ void Exchange::send(Response response) {
   });
 }
 
+void Exchange::send_made(std::function<Response()> make) {
+  connection_->thread().run(
+      [self = shared_from_this(), make = std::move(make)] { self->connection_->reply(*self, make()); });
+}
+
 void Exchange::send_file(Response head, int fd, uint64_t offset, uint64_t length) {
   struct Owned {
     explicit Owned(int file) : fd(file) {}

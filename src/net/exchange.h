@@ -11,6 +11,7 @@ namespace mk::net {
 struct Reply::State {
   virtual ~State() = default;
   virtual void send(Response response) = 0;
+  virtual void send_made(std::function<Response()> make) { send(make()); }
   virtual void send_file(Response head, int fd, uint64_t offset, uint64_t length) = 0;
   virtual void start_stream(Response head) = 0;
   virtual bool write(std::string_view chunk) = 0;

@@ -11,6 +11,20 @@ namespace {
 
 constexpr int kClientGone = 499;
 
+// Who is told how it ended, once, whatever becomes of the answer.
+class Told {
+ public:
+  explicit Told(std::function<void(int)> call) : call_(std::move(call)) {}
+  Told(const Told&) = delete;
+  ~Told() { tell(kClientGone); }
+  void tell(int status) {
+    if (const auto call = std::exchange(call_, nullptr)) call(status);
+  }
+
+ private:
+  std::function<void(int)> call_;
+};
+
 // Calls from several threads may come in any order, so the handles are guarded; what they call locks for itself.
 class Observed final : public Reply::State {
  public:
@@ -21,6 +35,15 @@ class Observed final : public Reply::State {
   void send(Response response) override {
     tell(response.status);
     if (const auto reply = take()) reply->send(std::move(response));
+  }
+  void send_made(std::function<Response()> make) override {
+    const auto reply = take();
+    if (!reply) return;
+    reply->send_made([make = std::move(make), told = std::make_shared<Told>(take_told())] {
+      Response response = make();
+      told->tell(response.status);
+      return response;
+    });
   }
   void send_file(Response head, int fd, uint64_t offset, uint64_t length) override {
     tell(head.status);
@@ -65,13 +88,12 @@ class Observed final : public Reply::State {
   }
 
  private:
+  std::function<void(int)> take_told() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(told_, nullptr);
+  }
   void tell(int status) {
-    std::function<void(int)> told;
-    {
-      const std::lock_guard lock(mutex_);
-      told = std::exchange(told_, nullptr);
-    }
-    if (told) told(status);
+    if (const auto told = take_told()) told(status);
   }
   std::shared_ptr<Reply> take() {
     const std::lock_guard lock(mutex_);

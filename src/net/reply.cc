@@ -25,6 +25,10 @@ void Reply::send(Response response) {
   if (const auto state = std::exchange(state_, nullptr)) state->send(std::move(response));
 }
 
+void Reply::send_made(std::function<Response()> make) {
+  if (const auto state = std::exchange(state_, nullptr)) state->send_made(std::move(make));
+}
+
 void Reply::send_file(Response head, int fd, uint64_t offset, uint64_t length) {
   if (const auto state = std::exchange(state_, nullptr)) {
     state->send_file(std::move(head), fd, offset, length);

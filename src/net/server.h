@@ -27,6 +27,9 @@ class Reply {
   static Reply capture(std::function<void(Response)> call);
 
   void send(Response response);
+  // Sends what `make` gives. It is called on the connection's I/O thread, for callers that have no time to print; must
+  // be as quick as a handler.
+  void send_made(std::function<Response()> make);
 
   // Sends `length` bytes of the open file from `offset`; takes ownership of `fd`. Never holds the file in
   // memory.

@@ -267,8 +267,11 @@ int kept_by_run(const std::string& folder) {
 Result<std::string> install_shim(const std::string& folder) {
   const std::string_view bytes = embedded::modelkit_shim();
   // FNV-1a: names a version, guards nothing.
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  static const uint64_t hash = [&] {
+    uint64_t value = 0xcbf29ce484222325u;
+    for (const char c : bytes) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    return value;
+  }();
   const std::string home = fmt::format("{}/{:016x}", folder, hash);
   const std::string path = home + "/modelkit-shim";
   MK_OK(make_folder(home));

@@ -1,9 +1,11 @@
 #include "api/kubernetes/encode.h"
 
-#include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "api/kubernetes/status.h"
 #include "base/format.h"
+#include "base/json_text.h"
 #include "core/managed/managers.h"
 #include "core/schema.h"
 #include "kinds/columns.h"
@@ -22,6 +24,18 @@ Json list_metadata(const Encoder::Page& page) {
 
 }  // namespace
 
+Encoder::Encoder(Target target, Wanted wanted, RowObject row_object, const os::Clock& clock)
+    : target_(std::move(target)),
+      wanted_(std::move(wanted)),
+      row_object_(row_object),
+      clock_(clock),
+      body_start_(fmt::format(R"({{"apiVersion":"{}")", target_.api_version())) {}
+
+// Keys are sorted, so a body begins with its version.
+bool Encoder::is_as_stored(const store::Object& object) const {
+  return object.body.starts_with(body_start_);
+}
+
 // The object as the version asked for has it: without conversion, that is another name, less of what its
 // schema does not know and more of what its schema fills in.
 Json Encoder::in_version(const store::Object& object) const {
@@ -36,32 +50,43 @@ Json Encoder::in_version(const store::Object& object) const {
   return json;
 }
 
-std::string Encoder::whole(const store::Object& object) const {
-  // Keys are sorted, so a body begins with its version.
-  constexpr std::string_view kStart = "{\"apiVersion\":\"";
-  const std::string_view body = object.body;
-  if (body.starts_with(kStart) && body.substr(kStart.size()).starts_with(target_.api_version() + '"'))
-    return object.body;
-  return in_version(object).dump();
+void Encoder::append_whole(std::string& out, const store::Object& object) const {
+  if (is_as_stored(object))
+    out += object.body;
+  else
+    in_version(object).dump_to(out);
 }
 
-Json Encoder::partial(const Json& object) const {
-  return Json::object({{"kind", "PartialObjectMetadata"},
-                       {"apiVersion", "meta.k8s.io/" + wanted_.version},
-                       {"metadata", object["metadata"]}});
+void Encoder::append_partial(std::string& out, std::string_view metadata) const {
+  fmt::format_to(std::back_inserter(out),
+                 R"({{"apiVersion":"meta.k8s.io/{}","kind":"PartialObjectMetadata","metadata":)",
+                 wanted_.version);
+  out.append(metadata).append("}");
 }
 
-Json Encoder::row(const store::Object& object) const {
-  Json json = in_version(object);
-  Json cells = Json::array();
+void Encoder::append_row(std::string& out, const store::Object& object) const {
+  const std::string other = is_as_stored(object) ? std::string() : in_version(object).dump();
+  const kinds::PrintedObject printed(other.empty() ? std::string_view(object.body) : other);
   const Time now = clock_.now();
-  for (const kinds::Column& column : target_.kind->columns_of(target_.version))
-    cells.push_back(kinds::cell(column, json, now));
-  Json out = Json::object({{"cells", std::move(cells)}});
-  if (row_object_ == RowObject::kNone) out["object"] = Json();
-  if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);
-  if (row_object_ == RowObject::kWhole) out["object"] = std::move(json);
-  return out;
+  out += R"({"cells":[)";
+  bool first = true;
+  for (const kinds::Column& column : target_.kind->columns_of(target_.version)) {
+    if (!std::exchange(first, false)) out += ',';
+    kinds::append_cell(out, column, printed, now);
+  }
+  out += R"(],"object":)";
+  switch (row_object_) {
+    case RowObject::kNone:
+      out += "null";
+      break;
+    case RowObject::kMetadata:
+      append_partial(out, printed.metadata().text);
+      break;
+    case RowObject::kWhole:
+      out += printed.text();
+      break;
+  }
+  out += '}';
 }
 
 Json Encoder::columns() const {
@@ -75,15 +100,31 @@ Json Encoder::columns() const {
   return out;
 }
 
+void Encoder::append_table(std::string& out, const store::Object& object, bool with_columns) const {
+  fmt::format_to(std::back_inserter(out), R"({{"apiVersion":"meta.k8s.io/{}","columnDefinitions":)",
+                 wanted_.version);
+  (with_columns ? columns() : Json()).dump_to(out);
+  fmt::format_to(std::back_inserter(out), R"(,"kind":"Table","metadata":{{"resourceVersion":"{}"}},"rows":[)",
+                 object.version);
+  append_row(out, object);
+  out += "]}";
+}
+
+void Encoder::append_one(std::string& out, const store::Object& object, bool with_columns) const {
+  switch (wanted_.shape) {
+    case Shape::kTable:
+      return append_table(out, object, with_columns);
+    case Shape::kPartial:
+      return append_partial(out, member_text(object.body, "metadata"));
+    default:
+      return append_whole(out, object);
+  }
+}
+
 std::string Encoder::one(const store::Object& object) const {
-  if (wanted_.shape == Shape::kPartial) return partial(object.json()).dump();
-  if (wanted_.shape != Shape::kTable) return whole(object);
-  return Json::object({{"kind", "Table"},
-                       {"apiVersion", "meta.k8s.io/" + wanted_.version},
-                       {"metadata", Json::object({{"resourceVersion", std::to_string(object.version)}})},
-                       {"columnDefinitions", columns()},
-                       {"rows", Json::array({row(object)})}})
-      .dump();
+  std::string out;
+  append_one(out, object, true);
+  return out;
 }
 
 std::string Encoder::alone(const store::Object& object) const {
@@ -95,48 +136,47 @@ std::string Encoder::alone(const store::Object& object) const {
   return one(shown);
 }
 
-std::string Encoder::list(const Page& page) const {
+void Encoder::begin_list(std::string& out, const Page& page) const {
   const bool table = wanted_.shape == Shape::kTable, partial_list = wanted_.shape == Shape::kPartial;
-  std::string out =
-      fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":)",
-                  table          ? "Table"
-                  : partial_list ? "PartialObjectMetadataList"
-                                 : target_.kind->list_kind_name(),
-                  table || partial_list ? "meta.k8s.io/" + wanted_.version : target_.api_version());
+  fmt::format_to(std::back_inserter(out), R"({{"kind":"{}","apiVersion":"{}","metadata":)",
+                 table          ? "Table"
+                 : partial_list ? "PartialObjectMetadataList"
+                                : target_.kind->list_kind_name(),
+                 table || partial_list ? "meta.k8s.io/" + wanted_.version : target_.api_version());
   list_metadata(page).dump_to(out);
   if (table) {
     out += R"(,"columnDefinitions":)";
     columns().dump_to(out);
   }
   out += table ? R"(,"rows":[)" : R"(,"items":[)";
-  bool first = true;
-  for (const store::ObjectRef& object : page.objects) {
-    if (!first) out += ',';
-    first = false;
-    if (table)
-      row(*object).dump_to(out);
-    else if (partial_list)
-      partial(object->json()).dump_to(out);
-    else
-      out += whole(*object);
+}
+
+void Encoder::add_item(std::string& out, const store::Object& object, bool first) const {
+  if (!first) out += ',';
+  switch (wanted_.shape) {
+    case Shape::kTable:
+      return append_row(out, object);
+    case Shape::kPartial:
+      return append_partial(out, member_text(object.body, "metadata"));
+    default:
+      return append_whole(out, object);
   }
-  out += "]}";
+}
+
+std::string Encoder::list(const Page& page) const {
+  std::string out;
+  begin_list(out, page);
+  bool first = true;
+  for (const store::ObjectRef& object : page.objects) add_item(out, *object, std::exchange(first, false));
+  out += kListEnd;
   return out;
 }
 
 std::string Encoder::event(std::string_view type, const store::Object& object, bool first) const {
-  std::string out = fmt::format(R"({{"type":"{}","object":)", type);
-  if (wanted_.shape == Shape::kTable) {
-    Json table =
-        Json::object({{"kind", "Table"},
-                      {"apiVersion", "meta.k8s.io/" + wanted_.version},
-                      {"metadata", Json::object({{"resourceVersion", std::to_string(object.version)}})},
-                      {"columnDefinitions", first ? columns() : Json()},
-                      {"rows", Json::array({row(object)})}});
-    table.dump_to(out);
-  } else {
-    out += one(object);
-  }
+  std::string out;
+  out.reserve(object.body.size() + 64);
+  out.append(R"({"type":")").append(type).append(R"(","object":)");
+  append_one(out, object, first);
   out += "}\n";
   return out;
 }

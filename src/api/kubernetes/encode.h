@@ -16,19 +16,22 @@ enum class RowObject : uint8_t { kMetadata, kNone, kWhole };  // includeObject o
 
 class Encoder {
  public:
-  Encoder(Target target, Wanted wanted, RowObject row_object, const os::Clock& clock)
-      : target_(std::move(target)), wanted_(std::move(wanted)), row_object_(row_object), clock_(clock) {}
+  Encoder(Target target, Wanted wanted, RowObject row_object, const os::Clock& clock);
 
   std::string one(const store::Object& object) const;
   // As `one`, with metadata.managedFields written out, which lists and watches leave brief (core/managed).
   std::string alone(const store::Object& object) const;
   struct Page {
-    const std::vector<store::ObjectRef>& objects;
+    std::vector<store::ObjectRef> objects;
     store::Version version = 0;
     std::string continue_token;
     size_t remaining = 0;  // how many follow; 0 = unknown or none
   };
   std::string list(const Page& page) const;
+  // The same in parts: the head, each object, then kListEnd.
+  void begin_list(std::string& out, const Page& page) const;
+  void add_item(std::string& out, const store::Object& object, bool first) const;
+  static constexpr std::string_view kListEnd = "]}";
 
   // One line of a watch, with its newline. `first` = the first of this watch, which carries a table's
   // columns.
@@ -41,16 +44,20 @@ class Encoder {
   const Wanted& wanted() const { return wanted_; }
 
  private:
-  std::string whole(const store::Object& object) const;
+  bool is_as_stored(const store::Object& object) const;
   Json in_version(const store::Object& object) const;
-  Json partial(const Json& object) const;
-  Json row(const store::Object& object) const;
+  void append_whole(std::string& out, const store::Object& object) const;
+  void append_partial(std::string& out, std::string_view metadata) const;
+  void append_row(std::string& out, const store::Object& object) const;
+  void append_table(std::string& out, const store::Object& object, bool with_columns) const;
+  void append_one(std::string& out, const store::Object& object, bool with_columns) const;
   Json columns() const;
 
   Target target_;
   Wanted wanted_;
   RowObject row_object_;
   const os::Clock& clock_;
+  std::string body_start_;  // of bodies that are stored in the version asked for
 };
 
 std::string error_event(const Error& error);

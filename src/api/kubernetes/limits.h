@@ -26,6 +26,10 @@ inline constexpr size_t kJsonPathStepsMax = 32;
 inline constexpr size_t kWarningBytesMax = 4u << 10;  // of all Warning headers of one reply
 inline constexpr size_t kWarningsMax = 32;
 
+inline constexpr size_t kListObjectsOnIoMax = 100;       // longer lists are written by a worker, bit by bit
+inline constexpr size_t kListWriteBytes = 128u << 10;    // handed to the connection in one piece
+inline constexpr size_t kListQueuedBytesMax = 1u << 20;  // waiting for one client; then writing pauses
+
 inline constexpr size_t kWatchersMax = 2'000;
 inline constexpr size_t kWatchEventsAtOnce = 256;
 inline constexpr size_t kWatchInitialObjectsAtOnce = 1'000;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/kubernetes/limits.h"
+#include "api/kubernetes/list_stream.h"
 #include "api/kubernetes/query.h"
 #include "api/kubernetes/status.h"
 #include "api/kubernetes/writes.h"
@@ -11,7 +12,6 @@
 namespace mk::api::kubernetes {
 namespace {
 
-constexpr size_t kObjectsAtOnceMax = 100;  // longer lists are not written on an I/O thread
 
 // Lists come from memory as it is now; a version that we have not reached yet, or an exact old one, cannot be
 // had.
@@ -25,6 +25,39 @@ Result<void> check_version(const ListQuery& query, store::Version now) {
         Code::kGone, "expired",
         fmt::format("The provided resource version is too old: {} is asked for, {} is current", wanted, now));
   return {};
+}
+
+// What of a listing one reply holds.
+Encoder::Page page_of(const ListQuery& query, store::Listing listing) {
+  // Later pages carry the first page's version: a watch from there repeats what changed in between and misses
+  // nothing, without a snapshot that somebody would have to keep.
+  const store::Version version =
+      query.after ? std::min(query.after->version, listing.version) : listing.version;
+  if (!query.after && query.limit <= 0 && query.selector.empty()) return {std::move(listing.objects), version, {}, 0};
+  auto next = listing.objects.begin();
+  if (query.after) {
+    const auto last = std::tie(query.after->space, query.after->name);
+    next = std::ranges::find_if(listing.objects, [&](const store::ObjectRef& object) {
+      return std::tie(object->key.space, object->key.name) > last;
+    });
+  }
+  const auto limit = query.limit > 0 ? static_cast<size_t>(query.limit) : SIZE_MAX;
+  Encoder::Page page{{}, version, {}, 0};
+  while (next != listing.objects.end() && page.objects.size() < limit) {
+    if (query.selector.empty() || query.selector.matches(**next)) page.objects.push_back(std::move(*next));
+    ++next;
+  }
+  const bool more = query.selector.empty()
+                        ? next != listing.objects.end()
+                        : std::any_of(next, listing.objects.end(), [&](const store::ObjectRef& object) {
+                            return query.selector.matches(*object);
+                          });
+  if (more && !page.objects.empty()) {
+    const store::Key& last = page.objects.back()->key;
+    page.continue_token = continue_token({last.space, last.name, version});
+    if (query.selector.empty()) page.remaining = static_cast<size_t>(listing.objects.end() - next);
+  }
+  return page;
 }
 
 Duration watch_timeout(const ListQuery& query) {
@@ -90,47 +123,23 @@ void Reads::collection(const Target& target, std::optional<std::string> space, c
                           std::move(reply));
   }
   store::Listing listing = objects_.list(*sight, asked->selection);
-  if (listing.objects.size() <= kObjectsAtOnceMax) return reply.send(list(*asked, listing));
-  executor_.post(
-      [this, asked = std::make_shared<Asked>(std::move(*asked)),
-       listing = std::make_shared<store::Listing>(std::move(listing)),
-       later = std::make_shared<net::Reply>(std::move(reply))] { later->send(list(*asked, *listing)); });
+  if (listing.objects.size() <= kListObjectsOnIoMax) return list(*asked, std::move(listing), std::move(reply));
+  executor_.post([this, asked = std::make_shared<Asked>(std::move(*asked)),
+                  listing = std::make_shared<store::Listing>(std::move(listing)),
+                  later = std::make_shared<net::Reply>(std::move(reply))] {
+    list(*asked, std::move(*listing), std::move(*later));
+  });
 }
 
-net::Response Reads::list(const Asked& asked, const store::Listing& listing) const {
-  const ListQuery& query = asked.query;
-  if (const auto checked = check_version(query, listing.version); !checked) return refuse(checked.error());
-  // Later pages carry the first page's version: a watch from there repeats what changed in between and misses
-  // nothing, without a snapshot that somebody would have to keep.
-  const store::Version version =
-      query.after ? std::min(query.after->version, listing.version) : listing.version;
-  auto next = listing.objects.begin();
-  if (query.after) {
-    const auto last = std::tie(query.after->space, query.after->name);
-    next = std::ranges::find_if(listing.objects, [&](const store::ObjectRef& object) {
-      return std::tie(object->key.space, object->key.name) > last;
-    });
-  }
-  const auto limit = query.limit > 0 ? static_cast<size_t>(query.limit) : SIZE_MAX;
-  std::vector<store::ObjectRef> objects;
-  while (next != listing.objects.end() && objects.size() < limit) {
-    if (query.selector.empty() || query.selector.matches(**next)) objects.push_back(*next);
-    ++next;
-  }
-  Encoder::Page page{objects, version, {}, 0};
-  const bool more = query.selector.empty()
-                        ? next != listing.objects.end()
-                        : std::any_of(next, listing.objects.end(), [&](const store::ObjectRef& object) {
-                            return query.selector.matches(*object);
-                          });
-  if (more && !objects.empty()) {
-    const store::Key& last = objects.back()->key;
-    page.continue_token = continue_token({last.space, last.name, version});
-    if (query.selector.empty()) page.remaining = static_cast<size_t>(listing.objects.end() - next);
-  }
-  net::Response response = write_body(asked.encoder.list(page), asked.encoder.wanted());
+void Reads::list(const Asked& asked, store::Listing listing, net::Reply reply) const {
+  if (const auto checked = check_version(asked.query, listing.version); !checked)
+    return reply.send(refuse(checked.error()));
+  Encoder::Page page = page_of(asked.query, std::move(listing));
+  const bool brief = page.objects.size() <= kListObjectsOnIoMax || asked.encoder.wanted().yaml;
+  net::Response response = write_body(brief ? asked.encoder.list(page) : std::string(), asked.encoder.wanted());
   warn_of_version(response, asked.encoder.target());
-  return response;
+  if (brief) return reply.send(std::move(response));
+  ListStream::start(asked.encoder, std::move(page), reply.stream(std::move(response)), executor_);
 }
 
 }  // namespace mk::api::kubernetes

@@ -25,7 +25,7 @@ class Reads {
   struct Asked;  // a list request, understood
 
  private:
-  net::Response list(const Asked& asked, const store::Listing& listing) const;
+  void list(const Asked& asked, store::Listing listing, net::Reply reply) const;
 
   core::Objects& objects_;
   os::Executor& executor_;

@@ -396,12 +396,15 @@ void Writes::perform(const Understood& understood, const std::shared_ptr<net::Re
   if (!understood) return reply->send(understood.error());
   objects_.perform(understood->write, workers_,
                    [this, answer = understood->answer, reply](const core::Admitted<core::Written>& written) {
-                     if (written && on_written_ && written->object->key.resource == watched_)
-                       return workers_.post([this, answer, reply, written] {
-                         on_written_(written->object->key);
+                     const bool tell = written && on_written_ && written->object->key.resource == watched_;
+                     if (tell || (written && written->object->body.size() > kWriteOnIoBytesMax))
+                       return workers_.post([this, answer, reply, written, tell] {
+                         if (tell) on_written_(written->object->key);
                          reply->send(answer(written));
                        });
-                     reply->send(answer(written));
+                     // The store's writer has the next commit to see to; printing is for the connection's
+                     // thread.
+                     reply->send_made([answer, written] { return answer(written); });
                    });
 }
 
