@@ -135,7 +135,7 @@ def build(preset="release", *targets):
 SANITIZERS = {
     "asan": {"ASAN_OPTIONS": "exitcode=99:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
              "UBSAN_OPTIONS": "print_stacktrace=1"},
-    "tsan": {"TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1"},
+    "tsan": {"TSAN_OPTIONS": f"exitcode=99:halt_on_error=0:second_deadlock_stack=1:suppressions={ROOT}/tests/tsan.supp"},
 }
 
 

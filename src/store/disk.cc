@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -94,7 +95,11 @@ bool Disk::keep_reserve() {
   struct stat status{};
   const bool stands =
       ::fstat(fd, &status) == 0 && status.st_size >= kReserveBytes && status.st_blocks * 512 >= kReserveBytes;
-  const bool kept = stands || fill(fd, kReserveBytes);
+  // Not the last room there is: a start writes some small files, too.
+  struct statvfs disk{};
+  const bool room = ::fstatvfs(fd, &disk) != 0 ||
+                    static_cast<int64_t>(disk.f_bavail * disk.f_frsize) >= kReserveBytes + kReserveSpareBytes;
+  const bool kept = stands || (room && fill(fd, kReserveBytes));
   ::close(fd);
   if (!kept) ::unlink(reserve.c_str());
   return kept;

@@ -21,6 +21,7 @@ constexpr int64_t kWalBytesGoal = 4 << 20;
 constexpr int64_t kWalBytesTail = 256 << 10;
 constexpr int64_t kWalBytesMax = 8 << 20;
 constexpr int64_t kReserveBytes = 16 << 20;
+inline constexpr int64_t kReserveSpareBytes = 2 << 20;  // left free beside a reserve that is made
 static_assert(kReserveBytes >= kWalBytesMax + static_cast<int64_t>(kBatchBytesMax));
 
 constexpr int kWriterCacheKib = 4096;    // SQLite page cache, filled on demand
