@@ -58,6 +58,21 @@ void refine_list(const net::Request& request, const std::vector<std::string>&, c
   ask_as_list(request, ask, held);
 }
 
+// Streams into a Pod are not there yet; what can never have one is said first.
+net::Response refuse_stream(const core::Objects& objects, const Target& target, const Place& place,
+                            std::string_view part) {
+  const store::ObjectRef pod = objects.get(place.key(target));
+  if (!pod)
+    return refuse(Error{Code::kNotFound, "not_found",
+                        fmt::format("{} \"{}\" not found", target.kind->resource(), place.name)},
+                  about(*target.kind, place.name));
+  if (pod->json().at({"spec", "nodeName"}).text().empty())
+    return refuse(Error{Code::kInvalidArgument, "no_node",
+                        fmt::format("pod {} does not have a host assigned", place.name)});
+  return refuse(Error{Code::kUnimplemented, "not_implemented",
+                      fmt::format("pods{} is not supported by this server yet", part)});
+}
+
 class Builder {
  public:
   explicit Builder(Api::State& state) : s_(state) {}
@@ -194,17 +209,16 @@ class Builder {
         });
     for (const char* part : {"/exec", "/attach", "/portforward"}) {
       for (const Method method : {Method::kGet, Method::kPost})
-        routes_.push_back({method,
-                           path + part,
-                           {"create", resource_, std::string_view(part).substr(1)},
-                           Quick([part](net::Request&, const Caller&) {
-                             return refuse(
-                                 Error{Code::kUnimplemented, "not_implemented",
-                                       fmt::format("pods{} is not supported by this server yet", part)});
-                           }),
-                           0,
-                           route_error,
-                           place_});
+        routes_.push_back(
+            {method,
+             path + part,
+             {"create", resource_, std::string_view(part).substr(1)},
+             Quick([part, target, &objects = s_.ports.objects](net::Request& request, const Caller&) {
+               return refuse_stream(objects, target, place_of(request, true, true), part);
+             }),
+             0,
+             route_error,
+             place_});
     }
   }
 
