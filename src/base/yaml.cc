@@ -77,9 +77,10 @@ class Reader {
   Result<void> next() {
     yaml_event_delete(&event_);
     if (yaml_parser_parse(&parser_, &event_)) return {};
-    return invalid(fmt::format("the YAML is wrong at line {}, column {}: {}", parser_.problem_mark.line + 1,
-                               parser_.problem_mark.column + 1,
-                               parser_.problem ? parser_.problem : "it does not parse"));
+    return fail(Code::kInvalidArgument, "yaml_form",
+                fmt::format("the YAML is wrong at line {}, column {}: {}", parser_.problem_mark.line + 1,
+                            parser_.problem_mark.column + 1,
+                            parser_.problem ? parser_.problem : "it does not parse"));
   }
 
   Result<void> count(size_t nodes, size_t depth) {
@@ -288,6 +289,28 @@ Result<std::vector<Json>> parse_yaml(std::string_view text, const ParseLimits& l
     return fail(Code::kTooLarge, "too_large",
                 fmt::format("the YAML is {} bytes; at most {} are read", text.size(), limits.bytes_max));
   return Reader(text, limits).read_stream();
+}
+
+std::string yaml_problem(std::string_view text) {
+  yaml_parser_t parser{};
+  yaml_parser_initialize(&parser);
+  yaml_parser_set_input_string(&parser, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  std::string out;
+  for (bool more = true; more;) {
+    yaml_event_t event{};
+    if (!yaml_parser_parse(&parser, &event)) {
+      // Go's library counts the lines of what its parser refuses from 0, and says nothing of the first.
+      const size_t begun = parser.context_mark.line ? parser.context_mark.line : parser.problem_mark.line;
+      const size_t line = begun ? begun + (parser.error == YAML_SCANNER_ERROR ? 1 : 0) : 0;
+      out = fmt::format("yaml: {}{}", line ? fmt::format("line {}: ", line) : std::string(),
+                        parser.problem ? parser.problem : "unknown problem parsing YAML content");
+      break;
+    }
+    more = event.type != YAML_STREAM_END_EVENT;
+    yaml_event_delete(&event);
+  }
+  yaml_parser_delete(&parser);
+  return out;
 }
 
 std::string dump_yaml(const Json& value) {

@@ -57,3 +57,19 @@ TEST_CASE("yaml: what is printed reads back") {
   REQUIRE(again);
   CHECK((*again)[0] == value);
 }
+
+TEST_CASE("yaml: what is wrong in the words of Go's library, which counts lines in its own way") {
+  struct Case {
+    const char *text, *problem;
+  };
+  const Case cases[] = {
+      {"a: 1\n", ""},
+      {"{ not yaml", "yaml: line 1: did not find expected ',' or '}'"},
+      {"a: b: c\n", "yaml: mapping values are not allowed in this context"},
+      {"a:\n  - b\n c: d\n", "yaml: line 2: did not find expected key"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.text);
+    CHECK(mk::yaml_problem(c.text) == c.problem);
+  }
+}

@@ -45,7 +45,8 @@ Outcome shape(Admission& a) {
 Outcome prune(Admission& a) {
   std::vector<std::string> unknown;
   a.object["metadata"].erase("managedFields");  // Objects knows what becomes of it
-  schema::prune(schema_of(a), a.object, "", unknown);
+  schema::prune(schema_of(a), a.object, "", unknown,
+                a.kind.is_typed() ? schema::Dialect::kBuiltIn : schema::Dialect::kCustom);
   // Empty labels, finalizers and the like are the same as none, and are kept as none.
   std::erase_if(a.object["metadata"].members(), [](const auto& m) {
     return m.second.empty() && (m.second.is_array() || m.second.is_object());
@@ -67,10 +68,21 @@ Outcome metadata(Admission& a) {
 Outcome validate(Admission& a) {
   schema::validate(schema_of(a), a.object, "", a.causes,
                    a.kind.custom ? schema::Dialect::kCustom : schema::Dialect::kBuiltIn);
+  // Rules across fields make sense of fields that are of their types; what is wrong with one field is said
+  // once.
+  const bool readable = std::ranges::all_of(
+      a.causes, [](const Cause& cause) { return cause.unreadable == Cause::Unreadable::kNo; });
+  if (readable && a.verb != Verb::kUpdateStatus) {
+    std::vector<Cause> more;
+    rules::check(a.kind, a.object, a.old, more);
+    const size_t known = a.causes.size();
+    for (Cause& cause : more)
+      if (std::ranges::find(a.causes.begin(), a.causes.begin() + static_cast<ptrdiff_t>(known), cause.field,
+                            &Cause::field) == a.causes.begin() + static_cast<ptrdiff_t>(known))
+        a.causes.push_back(std::move(cause));
+  }
   if (a.old && a.verb == Verb::kUpdate)
     schema::check_immutable(a.kind.schema, *a.old, a.object, "", a.causes);
-  // Rules across fields only make sense of an object whose fields are right by themselves.
-  if (a.causes.empty() && a.verb != Verb::kUpdateStatus) rules::check(a.kind, a.object, a.old, a.causes);
   return {};
 }
 

@@ -62,6 +62,7 @@ constexpr std::string_view kSubdomainText =
 std::string dns_1123_label(std::string_view text) {
   if (text.size() > kLabelMax) return too_long(kLabelMax);
   if (is_label(text)) return {};
+  if (is_subdomain(text)) return "must not contain dots";
   return "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
          "start and end "
          "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "

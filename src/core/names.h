@@ -8,7 +8,7 @@ namespace mk::core::names {
 
 std::string dns_1123_label(std::string_view text);      // "web-0"
 std::string dns_1123_subdomain(std::string_view text);  // "web-0.example.com"
-std::string dns_1035_label(std::string_view text);      // a label that starts with a letter: Service names
+std::string dns_1035_label(std::string_view text);      // a label that starts with a letter
 std::string port_name(std::string_view text);           // "http-1"
 std::string path_segment(std::string_view text);           // "system:discovery": whatever a path can hold
 std::string qualified_name(std::string_view text);      // "example.com/key": label and annotation keys

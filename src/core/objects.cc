@@ -159,7 +159,7 @@ Admitted<void> Objects::check_namespace(const Kind& kind, std::string_view space
                                         std::string_view name) const {
   if (!kind.namespaced) return {};
   const ObjectRef found = store_.get(Key{"namespaces", "", std::string(space)});
-  if (!found) return refuse_not_found(*kinds::find_resource("namespaces"), space);
+  if (!found) return refuse_no_namespace(space);
   if (found->body.find("\"deletionTimestamp\"") == std::string::npos || !is_deleting(found->json()))
     return {};
   const std::string why =
@@ -318,7 +318,7 @@ Write::Try Objects::try_create(const Identity& who, const Kind& kind, const Key&
       store::Txn undo;
       undo.objects.push_back({ObjectOp::Kind::kDelete, key, {}, object->version});
       store_.submit(std::move(undo), nullptr);
-      return {refuse_not_found(*kinds::find_resource("namespaces"), key.space)};
+      return {refuse_no_namespace(key.space)};
     }
     return {Written{object, warnings, true}};
   };
@@ -417,6 +417,10 @@ Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_o
       next["status"] = wanted["status"];
     else
       next.erase("status");
+    // As upstream, where a Deployment's revision comes with its status.
+    if (const Json* annotations = wanted["metadata"].find("annotations");
+        annotations && annotations->is_object())
+      next["metadata"]["annotations"] = *annotations;
     return next;
   }
   Json next = wanted;
@@ -445,10 +449,12 @@ Write::Try Objects::try_replace(const Replacing& replacing) {
   const auto& [who, kind, options, current, old, wanted, status_only, again, managed_fields] = replacing;
   const Key& key = current->key;
   if (const std::string_view uid = meta(wanted, "uid").text(); !uid.empty() && uid != current->uid)
-    return refused(
-        refuse_conflict(kind, key.name,
-                        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                                    uid, current->uid)));
+    return refused(refuse_conflict(
+        kind, key.name,
+        fmt::format(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}{}{}, ResourceVersion: 0, "
+            "AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object meta: {}",
+            kind.plural, key.space, key.space.empty() ? "" : "/", key.name, uid, current->uid)));
   Json next = merged(kind, old, wanted, status_only);
   Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate, options,
                       &old, next};
@@ -554,17 +560,19 @@ Write Objects::removal(Identity who, const Kind& kind, Key key, RemoveOptions op
     const ObjectRef current = store_.get(at);
     if (!current) return refused(refuse_not_found(kind, at.name));
     if (asked.if_uid && *asked.if_uid != current->uid)
-      return refused(
-          refuse_conflict(kind, at.name,
-                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                                      *asked.if_uid, current->uid)));
-    const std::string version = std::to_string(current->version);
-    if (asked.if_version && *asked.if_version != version)
-      return refused(refuse_conflict(
+      return refused(refuse_condition(
           kind, at.name,
           fmt::format(
-              "Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in object meta: {}",
-              *asked.if_version, version)));
+              "the UID in the precondition ({}) does not match the UID in record ({}). The object might have "
+              "been deleted and then recreated",
+              *asked.if_uid, current->uid)));
+    const std::string version = std::to_string(current->version);
+    if (asked.if_version && *asked.if_version != version)
+      return refused(refuse_condition(kind, at.name,
+                                      fmt::format("the ResourceVersion in the precondition ({}) does not "
+                                                  "match the ResourceVersion in record ({}). "
+                                                  "The object might have been modified",
+                                                  *asked.if_version, version)));
     const bool again = ++state->attempts <= limits::kModifyAttempts;
     return try_remove(kind, current, asked, again);
   }};

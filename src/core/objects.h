@@ -27,7 +27,9 @@ using store::ObjectRef;
 // {"spec.replicas", "FieldValueInvalid", "Invalid value: -1: must be greater than or equal to 0"}.
 struct Cause {
   std::string field, reason, message;
-  bool unreadable = false;  // not even the field's type could hold the value
+  // Not even the field's type could hold the value: who reads it into types says no more than that.
+  enum class Unreadable : uint8_t { kNo, kType, kFormat } unreadable = Unreadable::kNo;
+  std::string found = {};  // kType: "number 1.5"; kFormat: the whole sentence
 };
 
 enum class FieldValidation : uint8_t { kIgnore, kWarn, kStrict };
@@ -45,7 +47,8 @@ struct WriteOptions {
   FieldManager manager;
   FieldValidation field_validation = FieldValidation::kWarn;
   std::vector<std::string> duplicate_fields = {};  // that what was sent had twice; treated like unknown ones
-  std::string version = {};  // of the request, where its schema differs from the stored one's; empty = the stored one
+  std::string version =
+      {};  // of the request, where its schema differs from the stored one's; empty = the stored one
 };
 struct RemoveOptions {
   bool dry_run = false;
@@ -68,6 +71,11 @@ struct Written {
 struct Refusal {
   Error error;
   std::vector<Cause> causes;
+  // Whom the refusal speaks of, where that is not the object of the call: its namespace, say.
+  struct Subject {
+    std::string group, kind, name;
+  };
+  std::optional<Subject> subject = {};
 };
 template <typename T>
 using Admitted = std::expected<T, Refusal>;
@@ -118,12 +126,13 @@ class Objects {
  public:
   Objects(store::Store& store, const os::Clock& clock, os::Random& random);
 
-  // Asks this one about every call from now on; it outlives us. Before: the owner and our own code may do all, others
-  // nothing. Not while calls run.
+  // Asks this one about every call from now on; it outlives us. Before: the owner and our own code may do
+  // all, others nothing. Not while calls run.
   void protect_by(const Authoriser& authoriser) { authoriser_ = &authoriser; }
   // The first question of every call; refuses in Kubernetes' words.
-  Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind, std::string_view space,
-                           std::string_view name, std::string_view subresource = {}) const;
+  Admitted<void> authorise(const Identity& who, std::string_view verb, const kinds::Kind& kind,
+                           std::string_view space, std::string_view name,
+                           std::string_view subresource = {}) const;
 
   // ---- reading for somebody, who sees what roles show them and nothing else. A refusal reads the same whether a thing is
   // there or not.

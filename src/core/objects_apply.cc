@@ -1,4 +1,6 @@
 // Server-side apply: what Objects does with a config besides what any other write goes through.
+#include <algorithm>
+
 #include "base/format.h"
 #include "core/admission.h"
 #include "core/limits.h"
@@ -46,6 +48,18 @@ std::unexpected<Refusal> refuse_conflicts(std::vector<managed::Conflict> conflic
   return refused;
 }
 
+// As upstream, whatever fieldValidation says: nobody could manage such a field. (Upstream's status is 500.)
+Refusal refuse_undeclared(const Key& key, std::string_view api_version, std::string_view kind,
+                          const std::vector<std::string>& unknown) {
+  std::string list;
+  for (size_t i = 0; i < std::min(unknown.size(), limits::kCausesMax); ++i)
+    list += fmt::format("{}.{}: field not declared in schema", i ? ", " : "", unknown[i]);
+  return {{Code::kInvalidArgument, "undeclared_field",
+           fmt::format("failed to create typed patch object ({}/{}; {}, Kind={}): {}", key.space, key.name,
+                       api_version, kind, list)},
+          {}};
+}
+
 // Puts the warnings about the config before those about the object.
 Write::Try with_warnings(Write::Try made, const std::vector<std::string>& warnings) {
   if (warnings.empty()) return made;
@@ -78,7 +92,10 @@ Write Objects::application(Identity who, const Kind& kind, Key key, Json config,
   // Nobody manages what the schema does not know.
   std::vector<std::string> unknown;
   schema::prune(kind.schema, state->config, "", unknown);
-  if (auto known = judge_unknown(kind, unknown, state->options, state->warnings); !known)
+  const bool exact = kind.is_typed() || kind.custom;  // of the others our schema may be short of a field
+  if (exact && !unknown.empty())
+    state->refused = refuse_undeclared(state->key, state->api_version, kind.kind, unknown);
+  else if (auto known = judge_unknown(kind, unknown, state->options, state->warnings); !known)
     state->refused = std::move(known).error();
   return {[this, state]() -> Write::Try {
     Application& a = *state;

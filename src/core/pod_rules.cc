@@ -25,7 +25,11 @@ void complete_container(Json& container) {
   if (!container.contains("imagePullPolicy") && container.contains("image"))
     container["imagePullPolicy"] =
         wants_latest(std::as_const(container)["image"].text()) ? "Always" : "IfNotPresent";
-  if (!std::as_const(container)["resources"].is_object()) return;
+}
+
+// What is limited is asked for.
+void complete_container_requests(Json& container) {
+  if (!container.is_object() || !std::as_const(container)["resources"].is_object()) return;
   Json& resources = container["resources"];
   const Json& requests = std::as_const(resources)["requests"];
   if (!requests.is_object() && !requests.is_null()) return;  // validation will say so
@@ -153,13 +157,51 @@ void check_container(const Json& container, const std::string& path, bool init,
   check_probe(container["startupProbe"], path + ".startupProbe", true, causes);
 }
 
+// In the order in which they are looked for: of several, the first one is right.
+constexpr const char* kVolumeTypes[] = {"emptyDir",
+                                        "hostPath",
+                                        "gitRepo",
+                                        "gcePersistentDisk",
+                                        "awsElasticBlockStore",
+                                        "secret",
+                                        "nfs",
+                                        "iscsi",
+                                        "glusterfs",
+                                        "flocker",
+                                        "persistentVolumeClaim",
+                                        "rbd",
+                                        "cinder",
+                                        "cephfs",
+                                        "quobyte",
+                                        "downwardAPI",
+                                        "fc",
+                                        "flexVolume",
+                                        "configMap",
+                                        "azureFile",
+                                        "vsphereVolume",
+                                        "photonPersistentDisk",
+                                        "portworxVolume",
+                                        "azureDisk",
+                                        "storageos",
+                                        "projected",
+                                        "scaleIO",
+                                        "csi",
+                                        "ephemeral",
+                                        "image"};
+
 std::set<std::string_view> check_volumes(const Json& volumes, const std::string& path, Causes& causes) {
   std::set<std::string_view> names;
   for (size_t i = 0; i < volumes.size(); ++i) {
     names.insert(volumes[i]["name"].text());
     const std::string here = fmt::format("{}.volumes[{}]", path, i);
-    if (volumes[i].size() > 2)
-      causes.push_back(cause_forbidden(here, "may not specify more than 1 volume type"));
+    bool one = false;
+    for (const char* type : kVolumeTypes) {
+      if (!volumes[i].contains(type)) continue;
+      if (one)
+        causes.push_back(
+            cause_forbidden(fmt::format("{}.{}", here, type), "may not specify more than 1 volume type"));
+      one = true;
+    }
     if (const Json* host = volumes[i].find("hostPath")) {
       const std::string_view folder = (*host)["path"].text();
       if (folder.find("..") != std::string_view::npos)
@@ -171,10 +213,19 @@ std::set<std::string_view> check_volumes(const Json& volumes, const std::string&
 
 }  // namespace
 
+void complete_requests(Json& spec) {
+  for (const char* list : {"containers", "initContainers"})
+    if (std::as_const(spec)[list].is_array())
+      for (Json& container : spec[list].items()) complete_container_requests(container);
+}
+
 void complete_pod_spec(Json& spec) {
   for (const char* list : {"containers", "initContainers"})
     if (std::as_const(spec)[list].is_array())
       for (Json& container : spec[list].items()) complete_container(container);
+  // As upstream: less than no time is the least that ends a Pod with its processes.
+  if (std::as_const(spec)["terminationGracePeriodSeconds"].integer() < 0)
+    spec["terminationGracePeriodSeconds"] = 1;
   // The old name of the same field.
   if (spec.contains("serviceAccountName"))
     spec["serviceAccount"] = std::as_const(spec)["serviceAccountName"];
@@ -196,6 +247,20 @@ void check_pod_spec(const Json& spec, const std::string& path, Causes& causes) {
           if (init["name"] == containers[i]["name"])
             causes.push_back(cause_duplicate(here + ".name", init["name"]));
     }
+  }
+  for (const auto& [key, value] : spec["nodeSelector"].members()) {
+    if (std::string why = names::qualified_name(key); !why.empty())
+      causes.push_back(cause_invalid(path + ".nodeSelector", key, why));
+    if (std::string why = names::label_value(value.text()); !why.empty())
+      causes.push_back(cause_invalid(path + ".nodeSelector", value, why));
+  }
+  if (spec["dnsPolicy"].text() == "None") {
+    if (!spec["dnsConfig"].is_object())
+      causes.push_back(
+          cause_required(path + ".dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None"));
+    else if (spec["dnsConfig"]["nameservers"].empty())
+      causes.push_back(cause_required(path + ".dnsConfig.nameservers",
+                                      "must provide at least one DNS nameserver when `dnsPolicy` is None"));
   }
   for (const char* name : {"hostname", "subdomain"})
     if (const Json* value = spec.find(name))

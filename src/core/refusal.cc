@@ -1,5 +1,7 @@
 #include "core/refusal.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 
 namespace mk::core {
@@ -12,6 +14,20 @@ std::unexpected<Refusal> refuse(Code code, std::string reason, std::string messa
 }
 std::unexpected<Refusal> refuse_not_found(const kinds::Kind& kind, std::string_view name) {
   return refuse(Code::kNotFound, "not_found", fmt::format("{} \"{}\" not found", kind.resource(), name));
+}
+std::unexpected<Refusal> refuse_no_namespace(std::string_view space) {
+  Refusal refusal{{Code::kNotFound, "not_found", fmt::format("namespaces \"{}\" not found", space)}, {}};
+  refusal.subject = {"", "namespaces", std::string(space)};
+  return std::unexpected(std::move(refusal));
+}
+std::unexpected<Refusal> refuse_condition(const kinds::Kind& kind, std::string_view name,
+                                          std::string_view why) {
+  const std::string what = kind.group.empty() ? kind.kind : kind.kind + "." + kind.group;
+  Refusal refusal{{Code::kConflict, "conflict",
+                   fmt::format("Operation cannot be fulfilled on {} \"{}\": {}", what, name, why)},
+                  {}};
+  refusal.subject = {kind.group, kind.kind, std::string(name)};
+  return std::unexpected(std::move(refusal));
 }
 std::unexpected<Refusal> refuse_exists(const kinds::Kind& kind, std::string_view name) {
   return refuse(Code::kAlreadyExists, "already_exists",
@@ -33,10 +49,15 @@ std::unexpected<Refusal> refuse_forbidden(const kinds::Kind& kind, std::string_v
 
 std::unexpected<Refusal> refuse_invalid(const kinds::Kind& kind, std::string_view name,
                                         std::vector<Cause> causes) {
+  // What is said twice counts twice, but is read once.
+  std::vector<std::string> said;
+  for (const Cause& cause : causes) {
+    std::string one = fmt::format("{}: {}", cause.field, cause.message);
+    if (std::ranges::find(said, one) == said.end()) said.push_back(std::move(one));
+  }
   std::string list;
-  for (const Cause& cause : causes)
-    list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", cause.field, cause.message);
-  if (causes.size() > 1) list = "[" + list + "]";
+  for (const std::string& one : said) list += fmt::format("{}{}", list.empty() ? "" : ", ", one);
+  if (said.size() > 1) list = "[" + list + "]";
   const std::string what = kind.group.empty() ? kind.kind : kind.kind + "." + kind.group;
   Error error{Code::kInvalidArgument, "invalid_object",
               fmt::format("{} \"{}\" is invalid: {}", what, name, list)};
@@ -77,8 +98,18 @@ Cause cause_too_long(std::string field, size_t max_bytes) {
   return {std::move(field), "FieldValueTooLong",
           fmt::format("Too long: may not be more than {} bytes", max_bytes)};
 }
+namespace {
+// What Go's decoder says that it found. It shows a number only where it wanted another one.
+std::string found_type(const Json& value, std::string_view wanted) {
+  if (value.is_bool()) return "bool";
+  if (!value.is_number()) return std::string(value.type_name());
+  return wanted == "integer" || wanted == "number" ? "number " + value.dump() : "number";
+}
+}  // namespace
+
 Cause cause_wrong_type(std::string field, const Json& value, std::string_view wanted) {
-  Cause cause{std::move(field), "FieldValueTypeInvalid", {}, true};
+  Cause cause{
+      std::move(field), "FieldValueTypeInvalid", {}, Cause::Unreadable::kType, found_type(value, wanted)};
   cause.message = fmt::format("Invalid value: \"{}\": {} in body must be of type {}: \"{}\"",
                               value.type_name(), cause.field, wanted, value.type_name());
   return cause;

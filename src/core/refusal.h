@@ -12,6 +12,11 @@ namespace mk::core {
 std::unexpected<Refusal> refuse(Code code, std::string reason, std::string message);
 std::unexpected<Refusal> refuse(Error error);
 std::unexpected<Refusal> refuse_not_found(const kinds::Kind& kind, std::string_view name);
+// Speaks of the namespace.
+std::unexpected<Refusal> refuse_no_namespace(std::string_view space);
+// A condition of a deletion does not hold. Speaks of the object by its kind, as upstream.
+std::unexpected<Refusal> refuse_condition(const kinds::Kind& kind, std::string_view name,
+                                          std::string_view why);
 std::unexpected<Refusal> refuse_exists(const kinds::Kind& kind, std::string_view name);
 std::unexpected<Refusal> refuse_conflict(const kinds::Kind& kind, std::string_view name,
                                          std::string_view why = {});

@@ -27,13 +27,11 @@ void check_name(const kinds::Kind& kind, const Json& metadata, Causes& causes) {
     return;
   }
   // Names that become host names or labels must be labels.
-  const bool label =
-      kind.resource() == "namespaces" || kind.resource() == "inferenceservices.serving.kserve.io";
-  const bool service = kind.resource() == "services";
-  const std::string why = service ? names::dns_1035_label(name)
-                          : label ? names::dns_1123_label(name)
+  const bool label = kind.resource() == "namespaces" || kind.resource() == "services" ||
+                     kind.resource() == "inferenceservices.serving.kserve.io";
+  const std::string why = label                 ? names::dns_1123_label(name)
                           : has_path_name(kind) ? names::path_segment(name)
-                                  : names::dns_1123_subdomain(name);
+                                                : names::dns_1123_subdomain(name);
   if (!why.empty()) causes.push_back(cause_invalid("metadata.name", name, why));
 }
 
@@ -64,6 +62,10 @@ void check_owners(const Json& owners, Causes& causes) {
   std::string_view controller;
   for (size_t i = 0; i < owners.size(); ++i) {
     const Json& owner = owners[i];
+    for (const char* field : {"apiVersion", "kind", "name", "uid"})
+      if (owner[field].text().empty())
+        causes.push_back(cause_invalid(fmt::format("metadata.ownerReferences.{}", field), "",
+                                       field[0] == 'a' ? "version must not be empty" : "must not be empty"));
     if (!owner["controller"].boolean()) continue;
     if (!controller.empty())
       causes.push_back(
@@ -75,21 +77,38 @@ void check_owners(const Json& owners, Causes& causes) {
   }
 }
 
-void check_finalizers(const Json& metadata, const Json* old, Causes& causes) {
+// Finalizers of Kubernetes' own kinds have a domain, but for these.
+constexpr std::string_view kPlainFinalizers[] = {"kubernetes", "orphan", "foregroundDeletion"};
+
+void check_finalizers(const kinds::Kind& kind, const Json& metadata, Causes& causes) {
   const Json& now = metadata["finalizers"];
+  const bool with_domain = kind.is_typed() && kind.group != "apiextensions.k8s.io";
   for (size_t i = 0; i < now.size(); ++i) {
     const std::string_view name = now[i].text();
     if (std::string why = names::qualified_name(name); !why.empty())
       causes.push_back(cause_invalid(fmt::format("metadata.finalizers[{}]", i), name, why));
+    else if (with_domain && name.find('/') == std::string_view::npos &&
+             std::ranges::find(kPlainFinalizers, name) == std::end(kPlainFinalizers))
+      causes.push_back(cause_invalid(fmt::format("metadata.finalizers[{}]", i), name,
+                                     "name is neither a standard finalizer name nor is it fully qualified"));
   }
+}
+
+void check_new_finalizers(const Json& metadata, const Json* old, Causes& causes) {
+  const Json& now = metadata["finalizers"];
   if (!old || (*old).at({"metadata", "deletionTimestamp"}).is_null()) return;
   const auto& before = (*old).at({"metadata", "finalizers"}).items();
+  std::set<std::string> added;
   for (const Json& name : now.items())
-    if (std::ranges::find(before, name) == before.end())
-      causes.push_back(cause_forbidden("metadata.finalizers",
-                                       fmt::format("no new finalizers can be added if the object is being "
-                                                   "deleted, found new finalizers []string{{{}}}",
-                                                   name.dump())));
+    if (std::ranges::find(before, name) == before.end()) added.insert(name.dump());
+  if (added.empty()) return;
+  std::string list;
+  for (const std::string& name : added) list += fmt::format("{}{}", list.empty() ? "" : ", ", name);
+  causes.push_back(
+      cause_forbidden("metadata.finalizers",
+                      fmt::format("no new finalizers can be added if the object is being deleted, found "
+                                  "new finalizers []string{{{}}}",
+                                  list)));
 }
 
 // ---- kinds
@@ -142,19 +161,48 @@ void check_config(const Json& object, const Json* old, Causes& causes) {
       causes.push_back(cause_forbidden(part, "field is immutable when `immutable` is set"));
 }
 
+// What a Secret of a type must hold.
+struct SecretType {
+  std::string_view type;
+  std::string_view keys[2];
+  bool one_is_enough = false;
+};
+constexpr SecretType kSecretTypes[] = {
+    {"kubernetes.io/dockercfg", {".dockercfg"}},
+    {"kubernetes.io/dockerconfigjson", {".dockerconfigjson"}},
+    {"kubernetes.io/basic-auth", {"username", "password"}, true},
+    {"kubernetes.io/ssh-auth", {"ssh-privatekey"}},
+    {"kubernetes.io/tls", {"tls.crt", "tls.key"}},
+};
+
+void check_secret(const Json& secret, const Json* old, Causes& causes) {
+  check_config(secret, old, causes);
+  const Json& data = secret["data"];
+  const auto* type = std::ranges::find(kSecretTypes, secret["type"].text(), &SecretType::type);
+  if (type != std::end(kSecretTypes)) {
+    const auto has = [&](std::string_view key) { return data.contains(key); };
+    if (type->one_is_enough && std::ranges::any_of(type->keys, has)) return;
+    for (const std::string_view key : type->keys)
+      if (!key.empty() && !has(key)) causes.push_back(cause_required(fmt::format("data[{}]", key)));
+  }
+  constexpr std::string_view kAccount = "kubernetes.io/service-account.name";
+  if (secret["type"].text() == "kubernetes.io/service-account-token" &&
+      secret.at({"metadata", "annotations", kAccount}).text().empty())
+    causes.push_back(cause_required(fmt::format("metadata.annotations[{}]", kAccount)));
+}
+
 void check_template_labels(const Json& object, Causes& causes) {
   const Json& selector = object.at({"spec", "selector"});
-  if (selector["matchLabels"].empty() && selector["matchExpressions"].empty()) {
+  if (selector.is_object() && selector["matchLabels"].empty() && selector["matchExpressions"].empty()) {
     causes.push_back(cause_invalid("spec.selector", selector, "empty selector is invalid for deployment"));
     return;
   }
   const Json& labels = object.at({"spec", "template", "metadata", "labels"});
-  for (const auto& [key, value] : selector["matchLabels"].members()) {
-    if (labels[key] == value) continue;
+  // No selector at all matches nothing.
+  const auto differs = [&](const auto& member) { return !(labels[member.first] == member.second); };
+  if (!selector.is_object() || std::ranges::any_of(selector["matchLabels"].members(), differs))
     causes.push_back(cause_invalid("spec.template.metadata.labels", labels,
                                    "`selector` does not match template `labels`"));
-    return;
-  }
 }
 
 void complete_workload(Json& object, const Json*) {
@@ -167,6 +215,18 @@ void complete_workload(Json& object, const Json*) {
     for (const char* field : {"maxSurge", "maxUnavailable"})
       if (!rolling.contains(field)) rolling[field] = "25%";
   }
+}
+
+// A strategy as Kubernetes shows it in this one sentence: in the names of its Go type, and in their order.
+std::string go_strategy(const Json& strategy) {
+  const Json& rolling = strategy["rollingUpdate"];
+  const std::string update =
+      rolling.is_object()
+          ? fmt::format(R"({{"MaxUnavailable":{},"MaxSurge":{}}})",
+                        rolling.contains("maxUnavailable") ? rolling["maxUnavailable"].dump() : "0",
+                        rolling.contains("maxSurge") ? rolling["maxSurge"].dump() : "0")
+          : "null";
+  return fmt::format(R"({{"Type":{},"RollingUpdate":{}}})", strategy["type"].dump(), update);
 }
 
 void check_workload(const Json& object, const Json*, Causes& causes) {
@@ -183,6 +243,11 @@ void check_workload(const Json& object, const Json*, Causes& causes) {
   if (pod["restartPolicy"].text("Always") != "Always")
     causes.push_back(cause_unsupported("spec.template.spec.restartPolicy", pod["restartPolicy"], {"Always"}));
   const Json& strategy = spec["strategy"];
+  if (const std::string_view type = strategy["type"].text("RollingUpdate");
+      object["kind"].text() == "Deployment" && type != "Recreate" && type != "RollingUpdate")
+    causes.push_back({"spec.strategy", "FieldValueNotSupported",
+                      fmt::format(R"(Unsupported value: {}: supported values: "Recreate", "RollingUpdate")",
+                                  go_strategy(strategy))});
   if (strategy["type"].text() == "Recreate" && strategy.contains("rollingUpdate"))
     causes.push_back(cause_forbidden("spec.strategy.rollingUpdate",
                                      "may not be specified when strategy `type` is 'Recreate'"));
@@ -196,7 +261,9 @@ void check_workload(const Json& object, const Json*, Causes& causes) {
 }
 
 void complete_pod(Json& pod, const Json*) {
-  if (std::as_const(pod)["spec"].is_object()) complete_pod_spec(pod["spec"]);
+  if (!std::as_const(pod)["spec"].is_object()) return;
+  complete_pod_spec(pod["spec"]);
+  complete_requests(pod["spec"]);
 }
 
 void check_pod(const Json& pod, const Json* old, Causes& causes) {
@@ -317,7 +384,8 @@ void check_disruption_budget(const Json& object, const Json*, Causes& causes) {
 // What nothing acts on yet must not look as if it ran.
 void warn_not_run(const Json& object, std::vector<std::string>& warnings) {
   warnings.push_back(
-      fmt::format("a {} is kept but not run by this version of modelkit; a Deployment or a Pod is", object["kind"].text()));
+      fmt::format("a {} is kept but not run by this version of modelkit; a Deployment or a Pod is",
+                  object["kind"].text()));
 }
 
 struct Row {
@@ -330,7 +398,7 @@ struct Row {
 constexpr Row kRows[] = {
     {"namespaces", begin_namespace, complete_namespace, nullptr},
     {"configmaps", nullptr, nullptr, check_config},
-    {"secrets", nullptr, complete_secret, check_config},
+    {"secrets", nullptr, complete_secret, check_secret},
     {"pods", begin_pod, complete_pod, check_pod},
     {"services", nullptr, nullptr, check_service},
     {"deployments.apps", nullptr, complete_workload, check_workload},
@@ -358,13 +426,33 @@ const Row* row_of(const kinds::Kind& kind) {
 
 }  // namespace
 
+// Kinds of which an update checks the whole object as if it was new.
+constexpr std::string_view kCheckedWhole[] = {"configmaps", "secrets", "serviceaccounts", "services", "pods"};
+
 void check_metadata(const kinds::Kind& kind, const Json& object, const Json* old, Causes& causes) {
   const Json& metadata = object["metadata"];
-  check_name(kind, metadata, causes);
-  check_labels(metadata["labels"], "metadata.labels", causes);
-  check_annotations(metadata["annotations"], causes);
-  check_owners(metadata["ownerReferences"], causes);
-  check_finalizers(metadata, old, causes);
+  const size_t before = causes.size();
+  const auto marks = [&] {
+    check_labels(metadata["labels"], "metadata.labels", causes);
+    check_annotations(metadata["annotations"], causes);
+    check_owners(metadata["ownerReferences"], causes);
+  };
+  const auto whole = [&] {
+    check_name(kind, metadata, causes);
+    marks();
+    check_finalizers(kind, metadata, causes);
+  };
+  whole();
+  if (!old) return;
+  // Upstream checks an update twice, and again for most kinds; clients see each cause as often as it was
+  // found. What was right once is right again.
+  const bool wrong = causes.size() != before;
+  if (wrong) marks();
+  check_new_finalizers(metadata, old, causes);
+  if (!kind.is_typed()) return;
+  if (wrong) marks();
+  check_new_finalizers(metadata, old, causes);
+  if (wrong && std::ranges::find(kCheckedWhole, kind.resource()) != std::end(kCheckedWhole)) whole();
 }
 
 void begin(const kinds::Kind& kind, Json& object) {

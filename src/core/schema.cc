@@ -1,18 +1,12 @@
 #include "core/schema.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
-#include "base/encoding.h"
 #include "base/format.h"
 #include "base/pattern.h"
-#include "base/quantity.h"
-#include "base/time.h"
+#include "core/formats.h"
 #include "core/limits.h"
-#include "core/names.h"
 #include "core/refusal.h"
 #include "kinds/kind.h"
 
@@ -30,107 +24,18 @@ std::string at_key(const std::string& path, std::string_view key) {
   return fmt::format("{}[{}]", path, key);
 }
 
-// ---- formats: what a string (or an int-or-string) must look like
-// --------------------------------------------
-
-std::string check_quantity(const Json& value) {
-  if (value.is_int()) return {};
-  if (value.is_string() && Quantity::parse(value.text())) return {};
-  if (value.is_number()) return {};
-  return "quantities must match the regular expression "
-         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-}
-std::string check_port(const Json& value) {
-  if (value.is_string()) return names::port_name(value.text());
-  const int64_t port = value.integer(0);
-  return port >= 1 && port <= 65535 ? std::string() : "must be between 1 and 65535, inclusive";
-}
-std::string check_int_or_percent(const Json& value) {
-  if (value.is_int()) return value.integer() >= 0 ? std::string() : "must be greater than or equal to 0";
-  const std::string_view text = value.text();
-  const bool percent =
-      text.size() >= 2 && text.size() <= 5 && text.back() == '%' &&
-      std::ranges::all_of(text.substr(0, text.size() - 1), [](char c) { return c >= '0' && c <= '9'; });
-  return percent ? std::string()
-                 : "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  "
-                   "or '93%')";
-}
-std::string check_time(const Json& value) {
-  if (!value.is_string()) return {};
-  const auto time = Time::parse_rfc3339(value.text());
-  return time ? std::string() : time.error().message;
-}
-std::string check_base64(const Json& value) {
-  return base64_decode(value.text()) ? std::string() : "must be base64";
-}
-std::string check_int32(const Json& value) {
-  const int64_t number = value.integer(INT64_MAX);
-  return number >= INT32_MIN && number <= INT32_MAX ? std::string() : "must fit in 32 bits";
-}
-
-std::string check_address(const Json& value, int family, const char* what) {
-  unsigned char bytes[16];
-  const std::string text(value.text());
-  return inet_pton(family, text.c_str(), bytes) == 1 ? std::string()
-                                                     : fmt::format("must be of type {}", what);
-}
-std::string check_cidr(const Json& value) {
-  const std::string_view text = value.text();
-  const size_t slash = text.find('/');
-  const bool six = text.find(':') != std::string_view::npos;
-  int bits = -1;
-  if (slash != std::string_view::npos) {
-    const auto [end, error] = std::from_chars(text.data() + slash + 1, text.data() + text.size(), bits);
-    if (error != std::errc() || end != text.data() + text.size()) bits = -1;
-  }
-  if (bits >= 0 && bits <= (six ? 128 : 32) &&
-      check_address(Json(text.substr(0, slash)), six ? AF_INET6 : AF_INET, "").empty())
-    return {};
-  return "must be of type cidr";
-}
-std::string check_pattern(const Json& value, const char* pattern, const char* what) {
-  return pattern_matches(pattern, value.text()) ? std::string() : fmt::format("must be of type {}", what);
-}
-
-struct Format {
-  std::string_view name;
-  std::string (*check)(const Json& value);
-};
-constexpr Format kFormats[] = {
-    {"quantity", check_quantity},
-    {"port", check_port},
-    {"int-or-percent", check_int_or_percent},
-    {"date-time", check_time},
-    {"byte", check_base64},
-    {"int32", check_int32},
-    {"port-name", [](const Json& v) { return names::port_name(v.text()); }},
-    {"dns-1123-label", [](const Json& v) { return names::dns_1123_label(v.text()); }},
-    {"env-var-name", [](const Json& v) { return names::env_var_name(v.text()); }},
-    {"ipv4", [](const Json& v) { return check_address(v, AF_INET, "ipv4"); }},
-    {"ipv6", [](const Json& v) { return check_address(v, AF_INET6, "ipv6"); }},
-    {"cidr", check_cidr},
-    {"uuid",
-     [](const Json& v) {
-       return check_pattern(v, "(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$",
-                            "uuid");
-     }},
-    {"date",
-     [](const Json& v) { return check_pattern(v, "^\\d{4}-(0[1-9]|1[0-2])-([0-2]\\d|3[01])$", "date"); }},
-};
-
-// Those that a typed client of the kind cannot read when they are wrong.
-constexpr std::string_view kReadFormats[] = {"quantity", "date-time", "byte", "int32"};
-
 void check_format(const Json& schema, const Json& value, const std::string& path,
                   std::vector<Cause>& causes) {
   const std::string_view name = schema["format"].text();
   if (name.empty()) return;
-  const auto* format = std::ranges::find(kFormats, name, &Format::name);
-  if (format == std::end(kFormats)) return;
-  std::string why = format->check(value);
-  if (why.empty()) return;
-  causes.push_back(cause_invalid(path, value, why));
-  causes.back().unreadable = std::ranges::find(kReadFormats, name) != std::end(kReadFormats);
+  formats::Problem problem = formats::check(name, value);
+  if (problem.why.empty()) return;
+  causes.push_back(cause_invalid(path, value, problem.why));
+  if (!problem.unreadable) return;
+  causes.back().unreadable = Cause::Unreadable::kFormat;
+  // A number that is too large is one of a wrong type to a typed client.
+  if (value.is_number()) causes.back().unreadable = Cause::Unreadable::kType;
+  causes.back().found = value.is_number() ? "number " + value.dump() : std::move(problem.why);
 }
 
 // ---- types and bounds
@@ -170,7 +75,9 @@ void check_string(const Json& schema, const Json& value, const std::string& path
 
 void check_enum(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes) {
   const Json* words = schema.find("enum");
-  if (!words || std::ranges::find(words->items(), value) != words->items().end()) return;
+  if (!words || flag(schema, "x-modelkit-ruled") ||
+      std::ranges::find(words->items(), value) != words->items().end())
+    return;
   std::vector<std::string> supported;
   for (const Json& word : words->items())
     if (!word.is_string())
@@ -251,6 +158,7 @@ void check_object(const Json& schema, const Json& value, const std::string& path
                   Dialect dialect) {
   const bool built_in = dialect == Dialect::kBuiltIn;
   for (const Json& field : schema["required"].items()) {
+    if (flag(schema["properties"][field.text()], "x-modelkit-ruled")) continue;
     const Json* given = value.find(field.text());
     if (!given || (given->is_null() && built_in) ||
         (built_in && given->is_string() && given->text().empty() && field.text() != "value"))
@@ -319,13 +227,24 @@ bool keeps_null(const Json& given) {
   const Json& schema = kinds::resolve(given);
   return flag(schema, "nullable") && schema["format"].text() != "date-time";
 }
+
+// Is this field empty, and one that Go's types do not write then? An object of declared fields is written.
+bool is_left_out(const Json& parent, std::string_view field, const Json& given, const Json& value) {
+  if (!(value.is_array() || value.is_object()) || !value.empty()) return false;
+  const Json& schema = kinds::resolve(given);
+  if (value.is_object() && !schema["additionalProperties"].is_object()) return false;
+  const auto& required = parent["required"].items();
+  return std::ranges::none_of(required, [&](const Json& name) { return name.text() == field; });
+}
 }  // namespace
 
-void prune(const Json& given, Json& value, const std::string& path, std::vector<std::string>& unknown) {
+void prune(const Json& given, Json& value, const std::string& path, std::vector<std::string>& unknown,
+           Dialect dialect) {
   const Json& schema = kinds::resolve(given);
   if (value.is_array()) {
     if (!schema.contains("items")) return;
-    for (size_t i = 0; i < value.size(); ++i) prune(schema["items"], value[i], at_index(path, i), unknown);
+    for (size_t i = 0; i < value.size(); ++i)
+      prune(schema["items"], value[i], at_index(path, i), unknown, dialect);
     return;
   }
   if (!value.is_object()) return;
@@ -349,8 +268,10 @@ void prune(const Json& given, Json& value, const std::string& path, std::vector<
       if (known)
         prune(*known, it->second,
               properties && properties->contains(it->first) ? join(path, it->first) : at_key(path, it->first),
-              unknown);
-      ++it;
+              unknown, dialect);
+      const bool written =
+          dialect == Dialect::kCustom || !known || !is_left_out(schema, it->first, *known, it->second);
+      it = written ? std::next(it) : members.erase(it);
     }
   }
 }

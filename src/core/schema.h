@@ -12,8 +12,10 @@ namespace mk::core::schema {
 enum class Dialect : uint8_t { kBuiltIn, kCustom };
 
 // Removes fields that the schema does not know, naming each ("spec.foo"), and nulls, which mean "not given"
-// unless the schema says otherwise.
-void prune(const Json& schema, Json& value, const std::string& path, std::vector<std::string>& unknown);
+// unless the schema says otherwise. kBuiltIn (of a kind that is_typed()) removes empty lists and maps, too,
+// unless they are required: Go's types do not write them.
+void prune(const Json& schema, Json& value, const std::string& path, std::vector<std::string>& unknown,
+           Dialect dialect = Dialect::kCustom);
 // Fills in defaults, and writes quantities given as numbers as text.
 void fill_defaults(const Json& schema, Json& value);
 // Appends everything that is wrong, up to a bound, in the order of the schema's fields.

@@ -33,16 +33,16 @@ struct Kind {
   bool namespaced = true;
   bool status_subresource = true;
   bool scale_subresource = false;
-  // Whether absent fields get their defaults. Not for custom resources: kubectl patches those with whole lists, so a
-  // field that we filled in within one would make every further apply look like a change.
+  // Whether absent fields get their defaults. Not for custom resources: kubectl patches those with whole
+  // lists, so a field that we filled in within one would make every further apply look like a change.
   bool fills_defaults = true;
   // Fields that a field selector may name besides metadata.name and metadata.namespace.
   std::vector<std::string> selectable_fields;
   // OpenAPI v3 of the whole object (apiVersion, kind, metadata included). {"$ref": "PodSpec"} names an entry
   // of schema_definitions(). Extensions as Kubernetes writes them (x-kubernetes-int-or-string,
   // -preserve-unknown-fields, -patch-merge-key, -patch-strategy, -list-type, -list-map-keys, -map-type), plus
-  // format "quantity", x-modelkit-immutable, and x-modelkit-may-repeat for keyed lists whose keys Kubernetes
-  // does not insist on.
+  // format "quantity", x-modelkit-immutable, x-modelkit-may-repeat for keyed lists whose keys Kubernetes does
+  // not insist on, and x-modelkit-ruled for fields whose presence and words a rule checks (core/rules.cc).
   Json schema;
   std::vector<Column> columns;  // Name first and Age last unless the file places them
 
@@ -61,6 +61,12 @@ struct Kind {
   std::vector<std::string> replicas_path = {"spec", "replicas"};
   std::vector<std::string> current_replicas_path = {"status", "replicas"};
   std::vector<std::string> selector_path;  // of a selector as text; empty = spec.selector as an object
+
+  // One of Kubernetes' own, which its servers read into Go types: what is empty there is as good as not
+  // given.
+  bool is_typed() const {
+    return !custom && (group.find('.') == std::string::npos || group.ends_with(".k8s.io"));
+  }
 
   const Version* find_own(std::string_view version) const;
   const Json& schema_of(std::string_view version) const;

@@ -57,6 +57,18 @@ Place place_of(const net::Request& request, bool in_namespace, bool named) {
   return place;
 }
 
+// Streams into a Pod are not there yet; what can never have one is said first.
+net::Response refuse_stream(const core::Objects& objects, const core::Identity& who, const Target& target,
+                            const Place& place, std::string_view part) {
+  const auto pod = objects.read(who, *target.kind, place.key(target), part.substr(1));
+  if (!pod) return refuse(pod.error(), about(*target.kind, place.name));
+  if ((*pod)->json().at({"spec", "nodeName"}).text().empty())
+    return refuse(Error{Code::kInvalidArgument, "no_node",
+                        fmt::format("pod {} does not have a host assigned", place.name)});
+  return refuse(Error{Code::kUnimplemented, "not_implemented",
+                      fmt::format("pods{} is not supported by this server yet", part)});
+}
+
 class Builder {
  public:
   explicit Builder(Api::State& state) : s_(state) {}
@@ -193,17 +205,16 @@ class Builder {
         });
     for (const char* part : {"/exec", "/attach", "/portforward"}) {
       for (const Method method : {Method::kGet, Method::kPost})
-        routes_.push_back({method,
-                           path + part,
-                           {"create", resource_, std::string_view(part).substr(1)},
-                           Quick([part](net::Request&, const Caller&) {
-                             return refuse(
-                                 Error{Code::kUnimplemented, "not_implemented",
-                                       fmt::format("pods{} is not supported by this server yet", part)});
-                           }),
-                           0,
-                           route_error,
-                           place_});
+        routes_.push_back(
+            {method,
+             path + part,
+             {"create", resource_, std::string_view(part).substr(1)},
+             Quick([part, target, &objects = s_.ports.objects](net::Request& request, const Caller& caller) {
+               return refuse_stream(objects, caller.identity, target, place_of(request, true, true), part);
+             }),
+             0,
+             route_error,
+             place_});
     }
   }
 

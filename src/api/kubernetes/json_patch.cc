@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "api/kubernetes/go_words.h"
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/patch.h"
 #include "base/format.h"
@@ -160,7 +161,10 @@ class Patcher {
 }  // namespace
 
 Result<Json> json_patch(Json target, const Json& operations) {
-  if (!operations.is_array()) return bad_patch("a JSON patch is a list of operations");
+  if (!operations.is_array())
+    return bad_patch(fmt::format(
+        "error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+        go_type_name(operations)));
   if (operations.size() > kPatchOperationsMax)
     return fail(Code::kTooLarge, "too_large",
                 fmt::format("the patch has {} operations; at most {} are read", operations.size(),

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "api/kubernetes/go_words.h"
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/protobuf.h"
 #include "api/kubernetes/status.h"
@@ -99,6 +100,13 @@ Result<Wanted> negotiate(std::string_view accept, Shapes shapes) {
               "only application/json and application/yaml can be served for this request");
 }
 
+namespace {
+Failure unreadable(std::string_view problem) {
+  return fail(Code::kInvalidArgument, kUnreadableBody,
+              fmt::format("couldn't get version/kind; json parse error: {}", problem));
+}
+}  // namespace
+
 std::string media_type(std::string_view content_type) {
   return lower(cut(content_type, ';'));
 }
@@ -107,8 +115,11 @@ Result<Json> read_body(const net::Request& request, std::vector<std::string>* du
   const std::string type = media_type(request.headers.get("Content-Type"));
   Json object;
   if (type.empty() || type == "application/json") {
-    MK_TRY(object, duplicates ? parse_with_duplicates(request.body, kBodyLimits, *duplicates)
-                              : Json::parse(request.body, kBodyLimits));
+    auto parsed = duplicates ? parse_with_duplicates(request.body, kBodyLimits, *duplicates)
+                             : Json::parse(request.body, kBodyLimits);
+    if (const std::string problem = parsed ? std::string() : json_problem(request.body); !problem.empty())
+      return unreadable(problem);
+    MK_TRY(object, std::move(parsed));
   } else if (type == "application/yaml" || type == "text/yaml" || type == "application/x-yaml") {
     MK_TRY(std::vector<Json> documents, parse_yaml(request.body, kBodyLimits));
     if (documents.size() != 1)
@@ -117,10 +128,13 @@ Result<Json> read_body(const net::Request& request, std::vector<std::string>* du
   } else if (type == "application/vnd.kubernetes.protobuf") {
     MK_TRY(object, decode_protobuf(request.body));
   } else {
-    return fail(unsupported_media(type, kReadable));
+    return fail(unknown_format(kReadable));
   }
   if (!object.is_object())
-    return invalid(fmt::format("the body is a JSON {}; an object was expected", object.type_name()));
+    return unreadable(
+        fmt::format("json: cannot unmarshal {} into Go value of type struct {{ APIVersion string "
+                    R"("json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }})",
+                    go_type_name(object)));
   return object;
 }
 

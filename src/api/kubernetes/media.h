@@ -30,6 +30,9 @@ Result<Wanted> negotiate(std::string_view accept, Shapes shapes);
 // The type without parameters, in lower case: "application/json; charset=utf-8" -> "application/json".
 std::string media_type(std::string_view content_type);
 
+// An Error's reason: the body is no JSON object.
+inline constexpr const char* kUnreadableBody = "unreadable_body";
+
 // An object from a body of JSON, YAML or protobuf; no Content-Type means JSON. With `duplicates`, keys that
 // JSON has twice are told there instead of refused.
 Result<Json> read_body(const net::Request& request, std::vector<std::string>* duplicates = nullptr);

@@ -12,10 +12,6 @@
 namespace mk::api::kubernetes {
 namespace {
 
-Failure bad_parameter(std::string_view name, std::string_view value, std::string_view wanted) {
-  return invalid(fmt::format("{} is \"{}\"; {}", name, value, wanted));
-}
-
 Result<std::optional<store::Version>> parse_version(const net::Query& query) {
   const std::string_view text = query.get("resourceVersion");
   if (text.empty()) return std::nullopt;
@@ -75,7 +71,9 @@ Result<std::optional<int64_t>> query_integer(const net::Query& query, std::strin
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    return bad_parameter(name, text, "it is a whole number");
+    return invalid(
+        fmt::format("strconv.ParseInt: parsing {}: {}", Json(text).dump(),
+                    error == std::errc::result_out_of_range ? "value out of range" : "invalid syntax"));
   return value;
 }
 

@@ -96,7 +96,8 @@ net::Response Scales::patch(const Target& target, const Place& place, const net:
                             const Caller& caller) {
   const std::string type = media_type(request.headers.get("Content-Type"));
   if (type == kApplyType) return apply(target, place, request, caller);
-  const auto patch = Json::parse(type.ends_with("patch+json") ? request.body : "{}", kBodyLimits);
+  std::vector<std::string> duplicates;
+  const auto patch = read_patch_body(type.ends_with("patch+json") ? request.body : "{}", duplicates);
   if (!patch) return refuse(patch.error(), about(*target.kind, place.name));
   return change(target, place, request, caller, [&](Json scale) {
     return apply_patch(std::move(scale), type, *patch, find_message("autoscaling.Scale"));

@@ -18,6 +18,7 @@ constexpr ByReason kByReason[] = {
     {"unprocessable", {422, "Invalid"}},
     {"namespace_terminating", {403, "Forbidden"}},
     {"unsupported_media_type", {415, "UnsupportedMediaType"}},
+    {"unknown_format", {415, "UnsupportedMediaType"}},
     {"not_acceptable", {406, "NotAcceptable"}},
     {"method_not_allowed", {405, "MethodNotAllowed"}},
     {"version_too_large", {504, "Timeout"}},
@@ -108,8 +109,10 @@ Json status_json(const Error& error, const About& whom, const std::vector<core::
   const Options* options = options_of(error);
   About about = whom;
   if (options) about = {"meta.k8s.io", {}, options->kind};
-  if (error.reason == "unprocessable")
-    about = {};  // kubectl shows the message only of a Status about nothing
+  // kubectl shows the message only of a Status about nothing.
+  const bool unknown_format = error.reason == "unknown_format";
+  if (error.reason == "unprocessable" || error.reason == "unsupported_media_type" || unknown_format)
+    about = {};
   std::string message = error.sentence();
   if (options)
     message = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options->kind, error.field, message);
@@ -130,7 +133,8 @@ Json status_json(const Error& error, const About& whom, const std::vector<core::
   // As upstream: what could not even be read is about nothing; what is not there has details without a word.
   const bool bare = about.plural.empty() && about.kind.empty() &&
                     (code.http == 404 || code.http == 405 || code.http == 415 || code.http == 422);
-  if (code.reason != "BadRequest" && (bare || !details.empty())) status["details"] = std::move(details);
+  if (code.reason != "BadRequest" && !unknown_format && (bare || !details.empty()))
+    status["details"] = std::move(details);
   return status;
 }
 
@@ -142,6 +146,8 @@ net::Response refuse(const Error& error, const About& about, const std::vector<c
 }
 
 net::Response refuse(const core::Refusal& refusal, const About& about) {
+  if (const auto& of = refusal.subject)
+    return refuse(refusal.error, {of->group, of->kind, of->kind, of->name}, refusal.causes);
   return refuse(refusal.error, about, refusal.causes);
 }
 
@@ -165,11 +171,10 @@ Error not_here(std::string_view what) {
           fmt::format("the server could not find the requested resource: {}", what)};
 }
 
-Error unsupported_media(std::string_view what, std::string_view supported) {
-  return {
-      Code::kInvalidArgument, "unsupported_media_type",
-      fmt::format("the body of the request was in an unknown format ({}) - accepted media types include: {}",
-                  what, supported)};
+Error unknown_format(std::string_view supported) {
+  return {Code::kInvalidArgument, "unknown_format",
+          fmt::format("the body of the request was in an unknown format - accepted media types include: {}",
+                      supported)};
 }
 
 // kubectl and people look for these two sentences.

@@ -38,8 +38,8 @@ net::Response succeed(const About& about);  // {"status":"Success"} with details
 Failure invalid_option(std::string_view options, const core::Cause& cause);
 
 // Refusals that several places need.
-Error not_here(std::string_view what);                                       // 404: no such path or resource
-Error unsupported_media(std::string_view what, std::string_view supported);  // 415
+Error not_here(std::string_view what);             // 404: no such path or resource
+Error unknown_format(std::string_view supported);  // 415
 
 // For api::Route::error.
 net::Response route_error(const Error& error);

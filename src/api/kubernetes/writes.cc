@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "api/kubernetes/fields.h"
+#include "api/kubernetes/go_words.h"
 #include "api/kubernetes/limits.h"
 #include "api/kubernetes/media.h"
 #include "api/kubernetes/patch.h"
@@ -27,9 +28,19 @@ std::string_view version_of(std::string_view api_version) {
   return api_version.substr(api_version.find('/') + 1);
 }
 
+constexpr std::string_view kPlainPatchTypes =  // of kinds whose fields only their schema knows
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
 constexpr std::string_view kPatchTypes =
     "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
     "application/apply-patch+yaml";
+
+// Upstream reads a body into its types first: what they cannot hold is no bad field, but a bad body.
+Error unrecognised(const Error& error, const kinds::Kind& kind, std::string_view body) {
+  if (error.reason != kUnreadableBody) return error;
+  return {error.code, error.reason,
+          fmt::format("the object provided is unrecognized (must be of type {}): {} ({})", kind.kind,
+                      error.message, summary(body))};
+}
 
 // Sets `key` of `parent` when it is missing or empty, else it must be `wanted`; `problem` says what it is
 // not.
@@ -50,18 +61,20 @@ Result<void> agree(Json& parent, std::string_view key, const std::string& wanted
               problem(value.text()));
 }
 
+Error wrong_name(std::string_view name, const Place& place) {
+  return {
+      Code::kInvalidArgument, "invalid",
+      fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, place.name)};
+}
+
 // An object must be what its address says; what it leaves open is filled in.
 Result<void> fit(Json& object, const Target& target, const Place& place) {
   if (!object.is_object()) return invalid("the result is no object");
-  const auto handled_as = [&](std::string_view) {
-    return fmt::format(
-        "{} in version \"{}\" cannot be handled as a {}: this address takes apiVersion {}, kind {}",
-        std::as_const(object)["kind"].text(target.kind->kind),
-        version_of(std::as_const(object)["apiVersion"].text(target.api_version())), target.kind->kind,
-        target.api_version(), target.kind->kind);
+  const auto problem = [&](std::string_view) {
+    return other_kind_problem(object, *target.kind, target.api_version());
   };
-  MK_OK(agree(object, "apiVersion", target.api_version(), handled_as));
-  MK_OK(agree(object, "kind", target.kind->kind, handled_as));
+  MK_OK(agree(object, "apiVersion", target.api_version(), problem));
+  MK_OK(agree(object, "kind", target.kind->kind, problem));
   Json& metadata = object["metadata"];
   if (metadata.is_null()) metadata = Json::object();
   if (!metadata.is_object())
@@ -70,13 +83,22 @@ Result<void> fit(Json& object, const Target& target, const Place& place) {
     return "the namespace of the provided object does not match the namespace sent on the request";
   }));
   if (!place.name.empty()) {
-    MK_OK(agree(metadata, "name", place.name, [&](std::string_view name) {
-      return fmt::format("the name of the object ({}) does not match the name on the URL ({})", name,
-                         place.name);
-    }));
+    MK_OK(agree(metadata, "name", place.name,
+                [&](std::string_view name) { return wrong_name(name, place).message; }));
   }
   object["apiVersion"] = target.kind->api_version();
   return {};
+}
+
+// An object in a body must fit, too; what it is instead stands in the sentence.
+Result<void> fit_body(Json& object, const Target& target, const Place& place) {
+  auto fits = fit(object, target, place);
+  if (fits || fits.error().reason != kOtherKind || target.kind->custom) return fits;
+  const Json& given = object;
+  return fail(Code::kInvalidArgument, kOtherKind,
+              not_handled(given["kind"].text(target.kind->kind),
+                          version_of(given["apiVersion"].text(target.api_version())), *target.kind,
+                          fits.error().message));
 }
 
 // What wrote, from "kubectl/v1.37.1 (linux/amd64) ...": kubectl.
@@ -114,11 +136,23 @@ std::optional<net::Response> check_patch_query(const net::Query& query, bool app
                 {"meta.k8s.io", "", "PatchOptions", {}, {}}, causes);
 }
 
+Result<Json> read_patch_body(std::string_view body, std::vector<std::string>& duplicates) {
+  auto patch = parse_with_duplicates(body, kBodyLimits, duplicates);
+  const std::string problem = patch ? std::string() : json_problem(body);
+  if (problem.empty()) return patch;
+  return fail(Code::kInvalidArgument, "invalid_patch", "error decoding patch: " + problem);
+}
+
 Result<Json> read_apply(std::string_view body) {
   const size_t start = body.find_first_not_of(" \t\r\n");
   if (start != std::string_view::npos && body[start] == '{')
     if (auto json = Json::parse(body, kBodyLimits)) return json;
-  MK_TRY(std::vector<Json> documents, parse_yaml(body, kBodyLimits));
+  auto documents_read = parse_yaml(body, kBodyLimits);
+  if (const std::string problem =
+          documents_read || documents_read.error().reason != "yaml_form" ? std::string() : yaml_problem(body);
+      !problem.empty())
+    return invalid("error decoding YAML: error converting YAML to JSON: " + problem);
+  MK_TRY(std::vector<Json> documents, std::move(documents_read));
   if (documents.size() != 1)
     return invalid(fmt::format("the body holds {} YAML documents; exactly one is applied", documents.size()));
   return std::move(documents.front());
@@ -148,25 +182,29 @@ Result<Asked> understand(const Target& target, const net::Request& request, cons
                options_of == "patch" ? Asked::Body::kPatch : Asked::Body::kObject};
 }
 
-// Upstream reads a body into its types first: what they cannot hold is no BadRequest of a field, but one of
-// the whole.
+// Why the types of the kind cannot hold what was sent, or nothing. Kinds without types are read as they come.
+std::string undecodable(const core::Refusal& refusal, const About& object) {
+  const kinds::Kind* kind = kinds::find_kind(object.group, object.kind);
+  return kind && message_of_kind(object.group, object.kind) ? decode_problem(*kind, refusal.causes)
+                                                            : std::string();
+}
+
 net::Response refuse_write(const core::Refusal& refusal, const About& object, std::string_view version) {
-  const bool readable = std::ranges::none_of(refusal.causes, &core::Cause::unreadable);
-  if (readable || !message_of_kind(object.group, object.kind)) return refuse(refusal, object);
-  std::string list;
-  for (const core::Cause& cause : refusal.causes)
-    if (cause.unreadable)
-      list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", cause.field, cause.message);
-  return refuse(Error{Code::kInvalidArgument, "unreadable",
-                      fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", object.kind, version,
-                                  object.kind, list)});
+  const std::string problem = undecodable(refusal, object);
+  if (problem.empty()) return refuse(refusal, object);
+  const kinds::Kind* kind = kinds::find_kind(object.group, object.kind);
+  return refuse(
+      Error{Code::kInvalidArgument, "unreadable", not_handled(object.kind, version, *kind, problem)});
 }
 
 // What a patch made of an object is refused as the patch's fault.
-core::Refusal fault_of_patch(const Error& error) {
-  const std::string why = fmt::format("Invalid value: \"{{}}\": {}", error.message);
-  return {Error{Code::kInvalidArgument, "invalid_object", fmt::format(" \"\" is invalid: patch: {}", why)},
-          {{"patch", "FieldValueInvalid", why}}};
+core::Refusal fault_of_patch(std::string_view message) {
+  const std::string why = fmt::format("Invalid value: \"{{}}\": {}", message);
+  core::Refusal refusal{
+      Error{Code::kInvalidArgument, "invalid_object", fmt::format(" \"\" is invalid: patch: {}", why)},
+      {{"patch", "FieldValueInvalid", why}}};
+  refusal.subject.emplace();  // it speaks of no object
+  return refusal;
 }
 
 net::Response answer(const core::Admitted<core::Written>& written, const Asked& asked, const About& object,
@@ -175,8 +213,13 @@ net::Response answer(const core::Admitted<core::Written>& written, const Asked& 
   if (!written && !written.error().causes.empty() &&
       written.error().causes.front().reason == "FieldManagerConflict")
     return refuse(written.error());
-  if (!written && asked.body == Asked::Body::kPatch && written.error().error.reason == "strict_decoding")
-    return refuse(fault_of_patch(written.error().error));
+  if (!written && asked.body == Asked::Body::kPatch) {
+    const std::string_view said = written.error().error.message;
+    if (written.error().error.reason == "strict_decoding")
+      return refuse(fault_of_patch(said.substr(std::min(said.find("strict decoding error"), said.size()))));
+    if (const std::string problem = undecodable(written.error(), object); !problem.empty())
+      return refuse(fault_of_patch(problem));
+  }
   if (!written && asked.body != Asked::Body::kObject) return refuse(written.error(), object);
   if (!written) return refuse_write(written.error(), object, asked.version);
   net::Response response = write_body(asked.encoder.alone(*written->object), asked.encoder.wanted(), status);
@@ -249,16 +292,18 @@ Result<Json> apply_patch(Json object, std::string_view content_type, const Json&
                          const Message* message) {
   if (content_type == "application/json-patch+json") return json_patch(std::move(object), patch);
   if (!patch.is_object())
-    return fail(Code::kInvalidArgument, "invalid_patch", "the patch must be a JSON object");
+    return fail(
+        Code::kInvalidArgument, "invalid_patch",
+        fmt::format(
+            "error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            go_type_name(patch)));
   if (content_type == "application/merge-patch+json") return merge_patch(std::move(object), patch);
   if (content_type == "application/strategic-merge-patch+json" && message)
     return strategic_patch(std::move(object), patch, *message);
-  const auto unsupported = [](const char* what, const char* hint) {
-    return fail(Error{Code::kInvalidArgument, "unsupported_media_type", what}.with_hint(hint));
-  };
-  if (content_type == "application/strategic-merge-patch+json")
-    return unsupported("strategic merge patches need a built-in kind", "send a merge patch or a JSON patch");
-  return fail(unsupported_media(content_type, kPatchTypes));
+  if (content_type == "application/strategic-merge-patch+json") return fail(unknown_format(kPlainPatchTypes));
+  return fail(
+      Code::kInvalidArgument, "unsupported_media_type",
+      fmt::format("{} is no type of a patch; accepted media types include: {}", content_type, kPatchTypes));
 }
 
 namespace {
@@ -282,9 +327,8 @@ Writes::Understood Writes::read_create(const Target& target, const Place& place,
   auto asked = understand(target, request, objects_.clock(), "create");
   if (!asked) return std::unexpected(refuse(asked.error(), about(*target.kind)));
   auto object = read_body(request, &asked->options.duplicate_fields);
-  if (!object) return std::unexpected(refuse(object.error(), about(*target.kind)));
-  if (const auto fits = fit(*object, target, place); !fits)
-    return std::unexpected(refuse(fits.error(), about(*target.kind)));
+  if (!object) return std::unexpected(refuse(unrecognised(object.error(), *target.kind, request.body)));
+  if (const auto fits = fit_body(*object, target, place); !fits) return std::unexpected(refuse(fits.error()));
   const std::string name(object->at({"metadata", "name"}).text());
   auto write = objects_.creation(who, *target.kind, place.space, std::move(*object), asked->options);
   return Ready{std::move(write), answer_with(std::move(*asked), about(*target.kind, name), 201)};
@@ -296,14 +340,13 @@ Writes::Understood Writes::read_replace(const Target& target, const Place& place
   auto asked = understand(target, request, objects_.clock(), "update", status ? "status" : "");
   if (!asked) return std::unexpected(refuse(asked.error(), object_about));
   auto object = read_body(request, &asked->options.duplicate_fields);
-  if (!object) return std::unexpected(refuse(object.error(), object_about));
+  if (!object) return std::unexpected(refuse(unrecognised(object.error(), *target.kind, request.body)));
   if (object->at({"metadata", "name"}).text().empty() && object->is_object())
     return std::unexpected(refuse(Error{
         Code::kInvalidArgument, "no_name",
         fmt::format("the name of the object ({} based on URL) was undeterminable: name must be provided",
                     place.name)}));
-  if (const auto fits = fit(*object, target, place); !fits)
-    return std::unexpected(refuse(fits.error(), object_about));
+  if (const auto fits = fit_body(*object, target, place); !fits) return std::unexpected(refuse(fits.error()));
   auto write = objects_.replacement(who, *target.kind, std::move(*object), status, asked->options);
   return Ready{std::move(write), answer_with(std::move(*asked), object_about, 200)};
 }
@@ -322,7 +365,7 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
   if (!type.ends_with("patch+json"))
     return std::unexpected(
         refuse(apply_patch(Json::object(), type, Json::object(), message).error(), object_about));
-  auto change_with = parse_with_duplicates(request.body, kBodyLimits, asked->options.duplicate_fields);
+  auto change_with = read_patch_body(request.body, asked->options.duplicate_fields);
   if (!change_with) return std::unexpected(refuse(change_with.error(), object_about));
   auto change =
       [target, place, type = std::move(type), message, of_managers = request.body.contains("managedFields"),
@@ -333,12 +376,13 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
     auto patched = apply_patch(std::move(object), type, *patch, message);
     if (!patched) return std::unexpected(core::Refusal{patched.error(), {}});
     if (const auto fits = fit(*patched, target, place); !fits)
-      return std::unexpected(fits.error().reason == kOtherKind ? fault_of_patch(fits.error())
+      return std::unexpected(fits.error().reason == kOtherKind ? fault_of_patch(fits.error().message)
                                                                : core::Refusal{fits.error(), {}});
     const Json& named = patched->at({"metadata", "uid"});
-    if (!uid.is_null() && named != uid)
-      return core::refuse_invalid(*target.kind, place.name,
-                                  {core::cause_invalid("metadata.uid", named, "field is immutable")});
+    // Named twice, since an update is checked twice; see check_metadata in core/rules.cc.
+    if (const auto cause = core::cause_invalid("metadata.uid", named, "field is immutable");
+        !uid.is_null() && named != uid)
+      return core::refuse_invalid(*target.kind, place.name, {cause, cause});
     return std::move(*patched);
   };
   auto write =
@@ -352,7 +396,15 @@ Writes::Understood Writes::read_application(const Target& target, const Place& p
   asked.body = Asked::Body::kApply;
   auto config = read_apply(request.body);
   if (!config) return std::unexpected(refuse(config.error()));
-  if (const auto fits = fit(*config, target, place); !fits)
+  // A config of another name is refused after its conflicts: first what is in it is laid over the object.
+  std::optional<Error> other_name;
+  if (const std::string_view name = config->at({"metadata", "name"}).text();
+      !name.empty() && name != place.name) {
+    other_name = wrong_name(name, place);
+    (*config)["metadata"]["name"] = place.name;
+    asked.options.dry_run = true;
+  }
+  if (const auto fits = fit_body(*config, target, place); !fits)
     return std::unexpected(refuse(fits.error(), object_about));
   if (config->at({"metadata", "managedFields"}).size() > 0)
     return std::unexpected(
@@ -360,8 +412,9 @@ Writes::Understood Writes::read_application(const Target& target, const Place& p
   const bool force = query_boolean(asked.query, "force").value_or(false);
   auto write =
       objects_.application(who, *target.kind, place.key(target), std::move(*config), force, asked.options);
-  const auto say = [asked = std::make_shared<const Asked>(std::move(asked)),
-                    object_about](const core::Admitted<core::Written>& written) {
+  const auto say = [asked = std::make_shared<const Asked>(std::move(asked)), object_about,
+                    other_name](const core::Admitted<core::Written>& written) {
+    if (written && other_name) return refuse(*other_name);
     return answer(written, *asked, object_about, written && written->created ? 201 : 200);
   };
   return Ready{std::move(write), say};
@@ -381,7 +434,7 @@ Writes::Understood Writes::read_remove(const Target& target, const Place& place,
     // With finalizers it is still there: the client gets the object and waits for it to go.
     const store::ObjectRef left = objects.get(place.key(target));
     if (left && left->uid == removed->object->uid && !dry_run)
-      return write_body(asked->encoder.one(*left), asked->encoder.wanted());
+      return write_body(asked->encoder.alone(*left), asked->encoder.wanted());
     About gone = object_about;
     gone.uid = removed->object->uid;
     return succeed(gone);

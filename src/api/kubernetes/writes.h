@@ -74,7 +74,10 @@ class Writes {
   const std::shared_ptr<std::atomic<size_t>> waiting_ = std::make_shared<std::atomic<size_t>>(0);
 };
 
-// A patch as its content type means it. Errors: unsupported_media_type, invalid_patch, unprocessable.
+// The body of a patch of any type but apply. Keys that come twice are told.
+Result<Json> read_patch_body(std::string_view body, std::vector<std::string>& duplicates);
+// A patch as its content type means it. Errors: unsupported_media_type, unknown_format, invalid_patch,
+// unprocessable.
 Result<Json> apply_patch(Json object, std::string_view content_type, const Json& patch,
                          const Message* message);
 

@@ -12,15 +12,37 @@ namespace mk::core::managed {
 namespace {
 
 // Fields that the server or the address says, so that nobody manages them.
-constexpr std::string_view kNobodys[] = {
-    "name",       "namespace",         "uid",           "resourceVersion",
-    "generation", "creationTimestamp", "managedFields", "selfLink"};
+constexpr std::string_view kNobodys[] = {"name",
+                                         "namespace",
+                                         "uid",
+                                         "resourceVersion",
+                                         "generation",
+                                         "creationTimestamp",
+                                         "managedFields",
+                                         "selfLink",
+                                         "deletionTimestamp",
+                                         "deletionGracePeriodSeconds"};
 
 constexpr size_t kConflictsToldMax = 100;  // of one refusal's message; its causes have a bound, too
 
 constexpr std::string_view kAncient = "ancient-changes";
 constexpr std::string_view kBeforeApply = "before-first-apply";
 constexpr std::string_view kLastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+// Parts of Kubernetes' types that are there before anybody fills them in, so that nobody adds them.
+constexpr std::string_view kAlwaysThere[] = {"spec",           "status",       "template",
+                                             "jobTemplate",    "containers",   "strategy",
+                                             "updateStrategy", "loadBalancer", "metadata"};
+
+void strip_structs(Fields& fields) {
+  for (const std::string_view name : kAlwaysThere) {
+    const auto part = fields.below.find(field_element(name));
+    if (part == fields.below.end()) continue;
+    part->second.member = false;
+    strip_structs(part->second);
+    if (part->second.empty()) fields.below.erase(part);
+  }
+}
 
 // Leaves only what a write to this subresource can change and somebody can manage.
 void strip(Fields& fields, const kinds::Kind& kind, std::string_view subresource) {
@@ -32,10 +54,17 @@ void strip(Fields& fields, const kinds::Kind& kind, std::string_view subresource
     for (const std::string_view name : kNobodys) metadata->second.take_out(field_element(name));
     if (metadata->second.empty()) fields.below.erase(metadata);
   }
-  if (subresource == "status")
-    std::erase_if(fields.below, [](const auto& part) { return part.first != "f:status"; });
-  else if (kind.status_subresource)
+  if (kind.is_typed()) strip_structs(fields);
+  if (subresource == "status") {
+    std::erase_if(fields.below,
+                  [](const auto& part) { return part.first != "f:status" && part.first != "f:metadata"; });
+    if (const auto metadata = fields.below.find("f:metadata"); metadata != fields.below.end()) {
+      std::erase_if(metadata->second.below, [](const auto& part) { return part.first != "f:annotations"; });
+      if (metadata->second.empty()) fields.below.erase(metadata);
+    }
+  } else if (kind.status_subresource) {
     fields.take_out("f:status");
+  }
 }
 
 void strip(Changes& changes, const kinds::Kind& kind, std::string_view subresource) {
@@ -57,11 +86,6 @@ Json without_managed_fields(Json object) {
   if (Json* metadata = object.find("metadata"); metadata && metadata->is_object())
     metadata->erase("managedFields");
   return object;
-}
-
-// Written far more often than anybody asks who wrote them; an apply still records from then on.
-bool is_unrecorded(const kinds::Kind& kind) {
-  return kind.resource() == "events" || kind.resource() == "leases.coordination.k8s.io";
 }
 
 // What kubectl's client-side apply left and nobody changed since: kubectl may take these fields over without
@@ -222,12 +246,18 @@ Changes changes_of(const kinds::Kind& kind, const Json& old, const Json& next, c
   } else {
     Changes below =
         compare(kinds::resolve(kind.schema["properties"]["status"]), old["status"], next["status"]);
-    const auto hang = [](Fields& whole, Fields& part) {
+    // A status may come with annotations; see Objects' merged().
+    const Json& schema = kinds::resolve(kind.schema["properties"]["metadata"])["properties"]["annotations"];
+    const Json &before = old.at({"metadata", "annotations"}), &after = next.at({"metadata", "annotations"});
+    Changes marks;
+    if (!(before == after)) marks = compare(kinds::resolve(schema), before, after);
+    const auto hang = [](Fields& whole, Fields& part, Fields& mark) {
       if (!part.empty()) whole.below["f:status"] = std::move(part);
+      if (!mark.empty()) whole.below["f:metadata"].below["f:annotations"] = std::move(mark);
     };
-    hang(changes.added, below.added);
-    hang(changes.modified, below.modified);
-    hang(changes.removed, below.removed);
+    hang(changes.added, below.added, marks.added);
+    hang(changes.modified, below.modified, marks.modified);
+    hang(changes.removed, below.removed, marks.removed);
   }
   strip(changes, kind, author.subresource);
   return changes;
@@ -282,7 +312,7 @@ Json after_write(const kinds::Kind& kind, const Json& old, const Json& next, con
   const bool reset = sent.size() == 1 && sent[0].empty() && author.subresource.empty();
   if (reset) return {};
   if (old.is_null() && sent.empty()) {
-    if (author.name.empty() || is_unrecorded(kind)) return {};
+    if (author.name.empty()) return {};
     Managers managers;
     managers.add(author, false).rest = true;
     return managers.json();

@@ -22,9 +22,13 @@ std::vector<core::ObjectRef> controlled(const core::Reader& reader, std::string_
   return found;
 }
 
-Result<void> write_status(core::World& world, const Json& object, Json status) {
-  if (status == object["status"]) return {};
+Result<void> write_status(core::World& world, const Json& object, Json status,
+                          std::string_view revision = {}) {
+  const bool marked =
+      revision.empty() || object.at({"metadata", "annotations"})[kRevision].text() == revision;
+  if (marked && status == object["status"]) return {};
   Json changed = object;
+  if (!marked) changed["metadata"]["annotations"][kRevision] = revision;
   changed["status"] = std::move(status);
   auto written = world.writer.update_status(std::move(changed));
   if (!written) return fail(std::move(written).error());
@@ -62,7 +66,7 @@ Result<core::Again> reconcile_replica_set(core::World& world, const core::Key& k
 Result<core::Again> reconcile_deployment(core::World& world, const core::Key& key) {
   const core::ObjectRef object = world.reader.get(key);
   if (object == nullptr) return core::Again::never();
-  Json deployment = object->json();
+  const Json deployment = object->json();
   std::vector<Json> sets;
   for (const core::ObjectRef& set : controlled(world.reader, object->uid, "replicasets.apps"))
     sets.push_back(set->json());
@@ -80,14 +84,7 @@ Result<core::Again> reconcile_deployment(core::World& world, const core::Key& ke
     if (!removed && removed.error().code != Code::kNotFound) return fail(std::move(removed).error());
   }
   for (const std::string& note : plan.notes) world.writer.event(*object, "Normal", "ScalingReplicaSet", note);
-  if (!plan.revision.empty() &&
-      deployment.at({"metadata", "annotations"})[kRevision].text() != plan.revision) {
-    deployment["metadata"]["annotations"][kRevision] = plan.revision;
-    auto written = world.writer.update(deployment);
-    if (!written) return fail(std::move(written).error());
-    deployment = (*written)->json();
-  }
-  MK_OK(write_status(world, deployment, std::move(plan.status)));
+  MK_OK(write_status(world, deployment, std::move(plan.status), plan.revision));
   return plan.again ? core::Again::in(*plan.again) : core::Again::never();
 }
 

@@ -133,7 +133,7 @@ BAD = [
     ("dots in the path", "GET", "/api/v1/namespaces/../../etc", None, None, 404),
     ("an encoded slash in a name", "GET", MAPS + "/a%2Fb", None, None, 404),
     ("a NUL in a name", "GET", MAPS + "/a%00b", None, None, (400, 404)),
-    ("exec", "POST", "/api/v1/namespaces/default/pods/p/exec", None, None, 501),
+    ("exec into what is not there", "POST", "/api/v1/namespaces/default/pods/p/exec", None, None, 404),
     ("log of no pod", "GET", "/api/v1/namespaces/default/pods/nope/log", None, None, 404),
     ("review that is no object", "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "[]", JSON, 400),
     ("review of another kind", "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"kind": "Pod"}, None, 400),

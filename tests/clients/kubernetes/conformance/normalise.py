@@ -11,9 +11,10 @@ AGE = re.compile(r"(?<![\w.-])(\d+m)?\d+(\.\d+)?m?s( ago)?(?=\s|$|\)|,)|<unknown
 RANDOM_NAME = re.compile(r"\b(gen-)[a-z0-9]{5}\b")
 HASH = re.compile(r"(?<=[-=\" ])[0-9bcdf]?[0-9a-z]{7,10}(-[0-9a-z]{5})?(?=\b)")
 KLOG = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ (\w+\.go:\d+\])")
-PATCHED = re.compile(r'(patch: Invalid value: )\\?"(\\.|[^"\\])*"')  # the whole object, in Go's own spelling
+PATCHED = re.compile(r'((?:patch: |^)Invalid value: )\\?"\{(\\.|[^"\\])*"')  # the whole object, in Go's own spelling
 VERSION_FIELD = re.compile(r"(resourceVersion:? ?\"?:? ?\"?)\d+")
 VERSION_WORDS = re.compile(r"(resource version: |current: |\(|resourceVersion=)\d{1,9}\b")
+SET_NAME = re.compile(r'(ReplicaSet \\?"[\w.-]+-)[0-9a-z]{8,10}(?=\\?" )')  # in a Deployment's conditions
 TEMPLATE_HASH = re.compile(r"(pod-template-hash[=:] ?)[0-9a-z]+")
 
 STATE_KEYS = {"uid": "UID", "resourceVersion": "RV", "continue": "CONTINUE", "pod-template-hash": "HASH"}
@@ -22,7 +23,7 @@ STATE_KEYS = {"uid": "UID", "resourceVersion": "RV", "continue": "CONTINUE", "po
 def text(value, words=()):
     """`words`: further (pattern, replacement) of the step's own."""
     for pattern, instead in ((KLOG, r"\1 \2"), (PATCHED, r"\1OBJECT"), (UID, "UID"), (TIME, "TIME"), (LONG_TIME, "TIME"), (TOKEN, "TOKEN"), (LOOPBACK, "SERVER"),
-                             (CLUSTER_IP, "IP"), (RANDOM_NAME, r"\1RANDOM"), (TEMPLATE_HASH, r"\1HASH"),
+                             (CLUSTER_IP, "IP"), (RANDOM_NAME, r"\1RANDOM"), (TEMPLATE_HASH, r"\1HASH"), (SET_NAME, r"\1HASH"),
                              (VERSION_FIELD, r"\1RV"), *words):
         value = re.sub(pattern, instead, value)
     return value

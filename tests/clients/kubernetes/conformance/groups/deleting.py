@@ -70,7 +70,7 @@ def with_conditions(s, at, make):
     options = {"kind": "DeleteOptions", "apiVersion": "v1"}
     s.call("DELETE", f"{at}/exact", {**options, "preconditions": {"uid": "5b2c5bd2-0000-4000-8000-000000000000"}})
     s.call("DELETE", f"{at}/exact", {**options, "preconditions": {"resourceVersion": "1"}},
-           words=[(r"object: \d+", "object: RV"), (r"RV: \d+", "RV: RV")])
+           words=[(r"(in record )\(\d+\)", r"\1(RV)")])
     s.call("DELETE", f"{at}/exact", {**options, "preconditions": {"uid": made["metadata"]["uid"]}})
     s.call("DELETE", f"{at}/exact", also="gone")
 
