@@ -77,7 +77,7 @@ Outcome validate(Admission& a) {
 Outcome verdict(Admission& a) {
   if (a.causes.size() > limits::kCausesMax) a.causes.resize(limits::kCausesMax);
   if (!a.causes.empty()) return refuse_invalid(a.kind, name_of(a.object), std::move(a.causes));
-  if (a.verb != Verb::kUpdateStatus) rules::warn(a.kind, a.object, a.warnings);
+  if (a.verb != Verb::kUpdateStatus) rules::warn(a.kind, a.object, a.options.dry_run, a.warnings);
   return {};
 }
 

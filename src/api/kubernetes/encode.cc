@@ -27,6 +27,7 @@ Json list_metadata(const Encoder::Page& page) {
 Json Encoder::in_version(const store::Object& object) const {
   Json json = object.json();
   json["apiVersion"] = target_.api_version();
+  if (target_.conversion) target_.conversion->to_wire(json);
   if (const kinds::Kind::Version* own = target_.kind->find_own(target_.version);
       own && !target_.is_storage_version()) {
     std::vector<std::string> unknown;
@@ -53,10 +54,12 @@ Json Encoder::partial(const Json& object) const {
 
 Json Encoder::row(const store::Object& object) const {
   Json json = in_version(object);
+  // Columns are about what is stored.
+  const Json stored = target_.conversion ? object.json() : Json();
   Json cells = Json::array();
   const Time now = clock_.now();
   for (const kinds::Column& column : target_.kind->columns_of(target_.version))
-    cells.push_back(kinds::cell(column, json, now));
+    cells.push_back(kinds::cell(column, target_.conversion ? stored : json, now));
   Json out = Json::object({{"cells", std::move(cells)}});
   if (row_object_ == RowObject::kNone) out["object"] = Json();
   if (row_object_ == RowObject::kMetadata) out["object"] = partial(json);
@@ -160,7 +163,7 @@ std::string Encoder::bookmark(store::Version version, bool initial_events_end) c
 }
 
 std::string Encoder::variant() const {
-  return fmt::format("{}/{} {} {} {}", target_.kind->resource(), target_.version,
+  return fmt::format("{}/{} {} {} {}", target_.named().resource(), target_.version,
                      static_cast<int>(wanted_.shape), wanted_.version, static_cast<int>(row_object_));
 }
 

@@ -86,12 +86,16 @@ Result<bool> query_boolean(const net::Query& query, std::string_view name) {
   return text != "false" && text != "0";
 }
 
-Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& kind) {
+Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& kind,
+                                   const Conversion* conversion) {
   ListQuery out;
   const std::string_view labels = query.get("labelSelector"), fields = query.get("fieldSelector");
   if (labels.size() + fields.size() > kSelectorBytesMax)
     return invalid(fmt::format("the selectors have more than {} bytes", kSelectorBytesMax));
-  MK_TRY(out.selector, core::Selector::parse(labels, fields, &kind));
+  const bool renamed = conversion && conversion->field_selector;
+  MK_TRY(out.selector,
+         core::Selector::parse(labels, renamed ? conversion->field_selector(fields) : std::string(fields),
+                               &kind));
   MK_TRY(const auto limit, query_integer(query, "limit"));
   out.limit = std::max<int64_t>(limit.value_or(0), 0);  // as upstream, less than nothing is no limit
   MK_TRY(out.timeout_s, query_integer(query, "timeoutSeconds"));

@@ -78,7 +78,7 @@ void Reads::collection(const Target& target, std::optional<std::string> space, c
   const auto understand = [&]() -> Result<Asked> {
     MK_TRY(const net::Query query, query_of(request));
     MK_TRY(Encoder encoder, choose_encoder(target, request, query, objects_.clock()));
-    MK_TRY(ListQuery list_query, ListQuery::parse(query, *target.kind));
+    MK_TRY(ListQuery list_query, ListQuery::parse(query, *target.kind, target.conversion));
     return Asked{std::move(encoder), std::move(list_query), {target.kind->resource(), std::move(space)}};
   };
   // The only object that the selector leaves, if it names one: a right to that one is enough.
