@@ -201,7 +201,7 @@ class Embedded final : public ControlPlane {
     const std::vector<std::string> names = server_names(settings_.listen, settings_.hosts);
     std::vector<std::string> hosts = settings_.hosts;
     if (!is_loopback_address(settings_.listen)) hosts.insert(hosts.end(), names.begin(), names.end());
-    std::vector<api::Route> routes = health_routes();
+    std::vector<api::Route> routes = health_routes(*store_);
     for (api::Route& route : kubernetes_->routes()) routes.push_back(std::move(route));
     for (api::Route& route : api::console::routes()) routes.push_back(std::move(route));
     for (api::Route& route : mlflow_routes()) routes.push_back(std::move(route));

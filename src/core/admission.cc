@@ -64,9 +64,30 @@ Outcome metadata(Admission& a) {
   return {};
 }
 
+// The field that the scale subresource reads must be a number of replicas, whatever the schema says of it.
+void check_replicas(Admission& a) {
+  const Json* here = &std::as_const(a.object);
+  std::string path;
+  for (const std::string& field : a.kind.replicas_path) {
+    path += "." + field;
+    here = here->find(field);
+    if (!here) return;
+  }
+  if (!here->is_int()) {
+    std::string shown = here->is_string() ? std::string(here->text()) : here->dump();
+    if (shown.size() > limits::kShownBytesMax) shown.resize(limits::kShownBytesMax);
+    a.causes.push_back(cause_invalid(path, 0,
+                                     fmt::format("{} accessor error: {} is of the type {}, expected int64",
+                                                 path, shown, here->type_name())));
+  } else if (here->integer() < 0) {
+    a.causes.push_back(cause_invalid(path, *here, "should be a non-negative integer"));
+  }
+}
+
 Outcome validate(Admission& a) {
   schema::validate(schema_of(a), a.object, "", a.causes,
                    a.kind.custom ? schema::Dialect::kCustom : schema::Dialect::kBuiltIn);
+  if (a.kind.custom && a.kind.scale_subresource) check_replicas(a);
   if (a.old && a.verb == Verb::kUpdate)
     schema::check_immutable(a.kind.schema, *a.old, a.object, "", a.causes);
   // Rules across fields only make sense of an object whose fields are right by themselves.

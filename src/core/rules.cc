@@ -386,6 +386,29 @@ void check_autoscaler(const Json& object, const Json*, Causes& causes) {
                                    "must be greater than or equal to `minReplicas`"));
 }
 
+// What newer clients write and older ones do not, so that both find it.
+void complete_event(Json& event, const Json*) {
+  if (!event.contains("eventTime")) event["eventTime"] = Json();
+  for (const char* field : {"reportingComponent", "reportingInstance"})
+    if (!event.contains(field)) event[field] = "";
+}
+
+// An Event is where what it is about is; what is in no namespace has its Events in "default".
+void check_event(const Json& event, const Json*, Causes& causes) {
+  const std::string_view space = event.at({"metadata", "namespace"}).text();
+  const Json& subject = event.at({"involvedObject", "namespace"});
+  if (subject.text() != space && !(subject.text().empty() && space == "default"))
+    causes.push_back(
+        cause_invalid("involvedObject.namespace", subject.text(), "does not match event.namespace"));
+}
+
+// As Go writes it: a map without entries is none.
+void complete_config(Json& object, const Json*) {
+  for (const char* field : {"data", "binaryData"})
+    if (const Json* map = std::as_const(object).find(field); map && map->is_object() && map->empty())
+      object.erase(field);
+}
+
 struct Row {
   std::string_view resource;
   void (*begin)(Json& object);
@@ -395,7 +418,8 @@ struct Row {
 };
 constexpr Row kRows[] = {
     {"namespaces", begin_namespace, complete_namespace, nullptr},
-    {"configmaps", nullptr, nullptr, check_config},
+    {"configmaps", nullptr, complete_config, check_config},
+    {"events", nullptr, complete_event, check_event},
     {"secrets", nullptr, complete_secret, check_config},
     {"pods", begin_pod, complete_pod, check_pod},
     {"services", begin_service, complete_service, check_service},

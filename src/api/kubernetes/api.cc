@@ -110,7 +110,10 @@ class Builder {
         const auto set = s.documents.now();
         const std::string asked(r.path().substr(0, r.path().find_last_not_of('/') + 1));
         const auto found = set->discovery.legacy().find(asked);
-        return found == set->discovery.legacy().end() ? refuse(not_here(asked)) : found->second.answer(r);
+        if (found != set->discovery.legacy().end()) return found->second.answer(r);
+        const bool known = asked.starts_with("/api/") ||
+                           set->discovery.legacy().contains(asked.substr(0, asked.find('/', 6)));
+        return known ? refuse(not_here()) : no_such_page();
       });
     // Making them takes a while after the kinds have changed: not on an I/O thread.
     described("/openapi/v2", [&s = s_](net::Request& r) { return s.documents.now()->openapi->swagger(r); });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/kubernetes/fields.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 #include "core/managed/managers.h"
@@ -98,6 +99,24 @@ std::string Encoder::alone(const store::Object& object) const {
   return one(shown);
 }
 
+// In a list of a built-in kind, as upstream, the items do not repeat what the list says: their version and
+// kind.
+void Encoder::append_item(std::string& out, std::string_view body) const {
+  const std::string version = fmt::format("\"apiVersion\":\"{}\",", target_.api_version());
+  const std::string kind = fmt::format("\"kind\":\"{}\",\"metadata\":", target_.kind->kind);
+  const size_t at = body.find(kind);
+  if (target_.kind->custom || !message_of_kind(target_.named().group, target_.kind->kind) ||
+      !body.starts_with('{') || !body.substr(1).starts_with(version) || at == std::string_view::npos) {
+    out += body;
+    return;
+  }
+  const size_t after_version = 1 + version.size(),
+               metadata = at + kind.size() - std::string_view("\"metadata\":").size();
+  out += '{';
+  out += body.substr(after_version, at - after_version);
+  out += body.substr(metadata);
+}
+
 std::string Encoder::list(const Page& page) const {
   const bool table = wanted_.shape == Shape::kTable, partial_list = wanted_.shape == Shape::kPartial;
   std::string out =
@@ -121,7 +140,7 @@ std::string Encoder::list(const Page& page) const {
     else if (partial_list)
       partial(object->json()).dump_to(out);
     else
-      out += whole(*object);
+      append_item(out, whole(*object));
   }
   out += "]}";
   return out;

@@ -42,6 +42,7 @@ class Encoder {
 
  private:
   std::string whole(const store::Object& object) const;
+  void append_item(std::string& out, std::string_view body) const;
   Json in_version(const store::Object& object) const;
   Json partial(const Json& object) const;
   Json row(const store::Object& object) const;

@@ -271,7 +271,7 @@ net::Response OpenApi::index(const net::Request& request) {
 
 net::Response OpenApi::document(const std::string& path, const net::Request& request) {
   const auto found = documents().find(path);
-  if (found == documents().end()) return refuse(not_here("/openapi/v3/" + path));
+  if (found == documents().end()) return refuse(not_here());
   const Document& made = found->second.document;
   net::Response response = made.answer(request);
   // The address carries the content's hash, so it may be kept for ever.

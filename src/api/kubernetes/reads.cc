@@ -23,7 +23,7 @@ Result<void> check_version(const ListQuery& query, store::Version now) {
   const store::Version wanted = query.version.value_or(0);
   if (wanted > now)
     return fail(Code::kDeadlineExceeded, "version_too_large",
-                fmt::format("Too large resource version: {}, current: {}", wanted, now));
+                fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, now));
   if (query.exact && wanted != now)
     return fail(
         Code::kGone, "expired",
@@ -54,7 +54,10 @@ Result<Encoder> choose_encoder(const Target& target, const net::Request& request
   else if (include == "Object")
     row_object = RowObject::kWhole;
   else if (include != "Metadata" && !include.empty())
-    return invalid(fmt::format("includeObject is \"{}\"; it is None, Metadata or Object", include));
+    return invalid(
+        fmt::format("Unable to convert to Table as requested: includeObject: Invalid value: {}: must be "
+                    "'Metadata', 'Object', 'None', or empty",
+                    Json(include).dump()));
   return Encoder(target, std::move(wanted), row_object, clock);
 }
 

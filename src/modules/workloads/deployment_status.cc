@@ -24,11 +24,9 @@ void set_condition(Json& status, std::string_view type, std::string_view value, 
   fresh["lastUpdateTime"] = same && !moved ? old["lastUpdateTime"] : Json(now.rfc3339());
   fresh["lastTransitionTime"] =
       old["status"].text() == value ? old["lastTransitionTime"] : Json(now.rfc3339());
-  for (Json& condition : status["conditions"].items()) {
-    if (std::as_const(condition)["type"].text() != type) continue;
-    condition = std::move(fresh);
-    return;
-  }
+  // As upstream, what changed last stands last.
+  std::erase_if(status["conditions"].items(),
+                [&](const Json& condition) { return condition["type"].text() == type; });
   status["conditions"].push_back(std::move(fresh));
 }
 
