@@ -14,6 +14,7 @@ PACKAGES = {  # our short name -> where its types are
     "coordination": API / "coordination/v1", "autoscaling": API / "autoscaling/v1", "policy": API / "policy/v1",
     "rbac": API / "rbac/v1", "networking": API / "networking/v1", "scheduling": API / "scheduling/v1",
     "discovery": API / "discovery/v1", "storage": API / "storage/v1", "node": API / "node/v1",
+    "autoscaling2": API / "autoscaling/v2", "events": API / "events/v1",
 }
 IMPORTS = {"metav1": "meta", "v1": "core", "corev1": "core", "apiv1": "core"}
 ROOTS = """core.Namespace core.ConfigMap core.Secret core.Pod core.Service core.ServiceAccount core.Event core.Node
@@ -23,7 +24,8 @@ authorization.LocalSubjectAccessReview authentication.SelfSubjectReview authenti
 meta.DeleteOptions policy.PodDisruptionBudget rbac.Role rbac.RoleBinding rbac.ClusterRole rbac.ClusterRoleBinding
 networking.Ingress networking.NetworkPolicy scheduling.PriorityClass apps.StatefulSet apps.DaemonSet
 apps.ControllerRevision core.PersistentVolume core.PersistentVolumeClaim core.LimitRange discovery.EndpointSlice
-storage.StorageClass node.RuntimeClass""".split()
+storage.StorageClass node.RuntimeClass core.Binding core.Endpoints core.ReplicationController events.Event
+autoscaling.HorizontalPodAutoscaler autoscaling2.HorizontalPodAutoscaler""".split()
 # Messages whose JSON is not an object of their fields; protobuf.cc decodes them by name.
 SPECIAL = {"meta.Time", "meta.MicroTime", "meta.FieldsV1", "meta.Duration"}
 FOREIGN = {"resource.Quantity": "Quantity", "intstr.IntOrString": "IntOrString", "runtime.RawExtension": "RawExtension"}

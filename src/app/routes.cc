@@ -1,14 +1,50 @@
 #include "app/routes.h"
 
 #include "api/kubernetes/api.h"
+#include "base/format.h"
 #include "base/json.h"
 
 namespace mk::app {
 namespace {
 constexpr const char* kMlflowVersion = "3.17.2";  // whose protocol we speak
-constexpr const char* kNotReady =                 // in the form of Kubernetes' own
-    "[-]store failed: it only reads since a write failed; see the log for the cause, then restart modelkit\n"
-    "readyz check failed\n";
+
+struct Check {
+  std::string_view name;
+  bool (*passes)(const store::Store& store);
+  std::string_view why_not = {};
+};
+constexpr Check kChecks[] = {
+    {"ping", [](const store::Store&) { return true; }},
+    {"store", [](const store::Store& store) { return !store.stats().read_only; },
+     "it only reads since a write failed; see the log for the cause, then restart modelkit"},
+};
+
+// "ok", or a line for each check where one fails or `verbose` asks for them; as upstream words it.
+net::Response all_checks(const store::Store& store, std::string_view what, const net::Request& request) {
+  const auto query = net::Query::parse(request.raw_query());
+  std::string lines;
+  bool healthy = true;
+  for (const Check& check : kChecks) {
+    // Only readiness looks at all of them: what can write no more still reads and predicts, and should not be
+    // killed.
+    const bool passes = what != "readyz" || check.passes(store);
+    healthy = healthy && passes;
+    lines += passes ? fmt::format("[+]{} ok\n", check.name)
+                    : fmt::format("[-]{} failed: {}\n", check.name, check.why_not);
+  }
+  if (healthy && !(query && query->has("verbose"))) return net::Response::text("ok");
+  return net::Response::text(fmt::format("{}{} check {}\n", lines, what, healthy ? "passed" : "failed"),
+                             healthy ? 200 : 500);
+}
+
+net::Response one_check(const store::Store& store, std::string_view name) {
+  for (const Check& check : kChecks)
+    if (check.name == name)
+      return check.passes(store) ? net::Response::text("ok")
+                                 : net::Response::text("internal server error: check failed\n", 500);
+  return net::Response::text("404 page not found\n", 404);
+}
+
 }  // namespace
 
 std::vector<api::Route> health_routes(const store::Store& store) {
@@ -17,13 +53,16 @@ std::vector<api::Route> health_routes(const store::Store& store) {
     return api::Quick([text](net::Request&, const api::Caller&) { return net::Response::text(text); });
   };
   routes.push_back({net::Method::kGet, "/health", core::Permission::anyone(), answer("OK")});
-  for (const char* path : {"/healthz", "/livez"})
-    routes.push_back({net::Method::kGet, path, core::Permission::anyone(), answer("ok")});
-  routes.push_back({net::Method::kGet, "/readyz", core::Permission::anyone(),
-                    api::Quick([&store](net::Request&, const api::Caller&) {
-                      return store.stats().read_only ? net::Response::text(kNotReady, 500)
-                                                     : net::Response::text("ok");
-                    })});
+  for (const char* path : {"/healthz", "/livez", "/readyz"}) {
+    routes.push_back({net::Method::kGet, path, core::Permission::anyone(),
+                      api::Quick([path, &store](net::Request& request, const api::Caller&) {
+                        return all_checks(store, std::string_view(path).substr(1), request);
+                      })});
+    routes.push_back({net::Method::kGet, std::string(path) + "/{check}", core::Permission::anyone(),
+                      api::Quick([&store](net::Request& request, const api::Caller&) {
+                        return one_check(store, request.params.at(0));
+                      })});
+  }
   // MLflow and Kubernetes share this path: each client says by its Accept which of the two it is.
   routes.push_back({net::Method::kGet, "/version", core::Permission::anyone(),
                     api::Quick([](net::Request& request, const api::Caller&) {

@@ -7,7 +7,8 @@
 
 namespace mk::app {
 
-// /health, /healthz and /livez: alive; /readyz: and able to write. For anyone. `store` outlives them.
+// /health, /healthz, /livez and /readyz, and each of their checks below them: alive and ready, for anyone.
+// The store outlives the routes.
 std::vector<api::Route> health_routes(const store::Store& store);
 
 // GET /debug/routes, for the owner: every row of the table with what it asks of its caller.

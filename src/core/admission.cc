@@ -65,9 +65,30 @@ Outcome metadata(Admission& a) {
   return {};
 }
 
+// The field that the scale subresource reads must be a number of replicas, whatever the schema says of it.
+void check_replicas(Admission& a) {
+  const Json* here = &std::as_const(a.object);
+  std::string path;
+  for (const std::string& field : a.kind.replicas_path) {
+    path += "." + field;
+    here = here->find(field);
+    if (!here) return;
+  }
+  if (!here->is_int()) {
+    std::string shown = here->is_string() ? std::string(here->text()) : here->dump();
+    if (shown.size() > limits::kShownBytesMax) shown.resize(limits::kShownBytesMax);
+    a.causes.push_back(cause_invalid(path, 0,
+                                     fmt::format("{} accessor error: {} is of the type {}, expected int64",
+                                                 path, shown, here->type_name())));
+  } else if (here->integer() < 0) {
+    a.causes.push_back(cause_invalid(path, *here, "should be a non-negative integer"));
+  }
+}
+
 Outcome validate(Admission& a) {
   schema::validate(schema_of(a), a.object, "", a.causes,
                    a.kind.custom ? schema::Dialect::kCustom : schema::Dialect::kBuiltIn);
+  if (a.kind.custom && a.kind.scale_subresource) check_replicas(a);
   // Rules across fields make sense of fields that are of their types; what is wrong with one field is said
   // once.
   const bool readable = std::ranges::all_of(
@@ -89,7 +110,7 @@ Outcome validate(Admission& a) {
 Outcome verdict(Admission& a) {
   if (a.causes.size() > limits::kCausesMax) a.causes.resize(limits::kCausesMax);
   if (!a.causes.empty()) return refuse_invalid(a.kind, name_of(a.object), std::move(a.causes));
-  if (a.verb != Verb::kUpdateStatus) rules::warn(a.kind, a.object, a.warnings);
+  if (a.verb != Verb::kUpdateStatus) rules::warn(a.kind, a.object, a.options.dry_run, a.warnings);
   return {};
 }
 

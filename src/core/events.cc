@@ -64,11 +64,32 @@ struct EventRecorder::State : std::enable_shared_from_this<State> {
   std::map<std::string, std::set<uint64_t>> messages;  // by uid and reason
 };
 
+namespace {
+
+// Whom upstream names as the source: people filter Events by it.
+constexpr struct {
+  std::string_view resource, reason, source;
+} kSources[] = {
+    {"deployments.apps", "ScalingReplicaSet", "deployment-controller"},
+    {"replicasets.apps", "SuccessfulCreate", "replicaset-controller"},
+    {"replicasets.apps", "SuccessfulDelete", "replicaset-controller"},
+    {"replicasets.apps", "FailedCreate", "replicaset-controller"},
+};
+
+std::string_view source_of(std::string_view resource, std::string_view reason, std::string_view otherwise) {
+  for (const auto& row : kSources)
+    if (row.resource == resource && row.reason == reason) return row.source;
+  return otherwise;
+}
+
+}  // namespace
+
 Json EventRecorder::State::event_for(const store::Object& about, std::string_view type,
                                      std::string_view reason, const std::string& message, uint64_t id) const {
   const kinds::Kind* kind = kinds::find_resource(about.key.resource);
   const std::string now = objects.clock().now().rfc3339();
   const std::string space = about.key.space.empty() ? "default" : about.key.space;
+  const std::string_view source = source_of(about.key.resource, reason, component);
   Json subject = Json::object({{"kind", kind ? kind->kind : ""},
                                {"apiVersion", kind ? kind->api_version() : ""},
                                {"name", about.key.name},
@@ -88,8 +109,8 @@ Json EventRecorder::State::event_for(const store::Object& about, std::string_vie
                        {"count", 0},
                        {"firstTimestamp", now},
                        {"lastTimestamp", now},
-                       {"source", Json::object({{"component", component}})},
-                       {"reportingComponent", component}});
+                       {"source", Json::object({{"component", source}})},
+                       {"reportingComponent", source}});
 }
 
 EventRecorder::EventRecorder(Objects& objects, std::string component)

@@ -11,6 +11,7 @@ inline constexpr int kModifyAttempts = 16;  // read-change-write rounds before k
 inline constexpr int kGenerateNameAttempts = 8;
 inline constexpr size_t kRemovedAtOnceMax = 256;  // of many objects: what shares a commit
 inline constexpr size_t kAnnotationsBytesMax = 256 * 1024;  // as Kubernetes
+inline constexpr size_t kShownBytesMax = 120;               // of a bad value in a refusal
 inline constexpr size_t kCausesMax = 100;                   // bad fields listed of one object
 inline constexpr size_t kSelectorRequirementsMax = 100;
 inline constexpr size_t kUpdateManagersMax =

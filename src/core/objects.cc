@@ -9,6 +9,7 @@
 #include "core/access/escalation.h"
 #include "core/admission.h"
 #include "core/definitions/definition.h"
+#include "core/grants.h"
 #include "core/limits.h"
 #include "core/managed/managers.h"
 #include "core/refusal.h"
@@ -50,11 +51,6 @@ ObjectRef imagined(const Key& key, const Json& body, store::Version version) {
 
 bool is_definition(const Kind& kind) {
   return kind.plural == "customresourcedefinitions" && kind.group == "apiextensions.k8s.io";
-}
-
-// Generation counts changes of what is wanted; kinds that want nothing have none.
-bool has_generation(const Kind& kind) {
-  return kind.schema["properties"].contains("spec");
 }
 
 std::string api_version_of(const Kind& kind, const WriteOptions& options) {
@@ -106,7 +102,8 @@ Json finalizers_for(const Kind& kind, const Json& object, Propagation propagatio
 }  // namespace
 
 Objects::Objects(store::Store& store, const os::Clock& clock, os::Random& random)
-    : store_(store), clock_(clock), random_(random) {}
+    : store_(store), clock_(clock), random_(random), grants_(std::make_unique<Grants>(store, random)) {}
+Objects::~Objects() = default;
 
 ObjectRef Objects::get(const Key& key) const {
   return store_.get(key);
@@ -302,11 +299,13 @@ Write::Try Objects::try_create(const Identity& who, const Kind& kind, const Key&
                                                         {options.manager.name, api_version, "", now}));
   metadata["uid"] = random_.uuid();
   metadata["creationTimestamp"] = now.rfc3339();
-  if (has_generation(kind)) metadata["generation"] = 1;
+  auto given = grants_->give(kind, key, object, nullptr);
+  if (!given) return refused(std::move(given));
+  if (kind.counts_changes) metadata["generation"] = 1;
   if (!again && store_.get(key)) return refused(refuse_exists(kind, key.name));
   if (options.dry_run)
     return answered(Written{imagined(key, object, 0), std::move(admission.warnings), true});
-  const auto finish = [this, &kind, key, again, warnings = std::move(admission.warnings)](
+  const auto finish = [this, &kind, key, again, given = *given, warnings = std::move(admission.warnings)](
                           Result<store::Committed> committed) -> Write::Outcome {
     if (!committed) {
       if (committed.error().code == Code::kAlreadyExists) return {refuse_exists(kind, key.name), again};
@@ -410,7 +409,12 @@ Write Objects::modification(Identity who, const Kind& kind, Key key, bool status
 namespace {
 
 // The next state: the caller's, with everything that callers may not write taken from the old one.
-Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_only) {
+Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_only, std::string_view part) {
+  if (is_namespace(kind) && part == "finalize") {
+    Json next = old;
+    next["spec"]["finalizers"] = wanted.at({"spec", "finalizers"});
+    return next;
+  }
   if (status_only) {
     Json next = old;
     if (wanted.contains("status"))
@@ -439,7 +443,8 @@ Json merged(const Kind& kind, const Json& old, const Json& wanted, bool status_o
     else
       next.erase("status");
   }
-  if (is_namespace(kind)) next["spec"] = old["spec"];  // its finalizers belong to the deletion
+  // A namespace's finalizers belong to the deletion.
+  if (is_namespace(kind)) next["spec"] = old["spec"];
   return next;
 }
 
@@ -455,12 +460,12 @@ Write::Try Objects::try_replace(const Replacing& replacing) {
             "StorageError: invalid object, Code: 4, Key: /registry/{}/{}{}{}, ResourceVersion: 0, "
             "AdditionalErrorMsg: Precondition failed: UID in precondition: {}, UID in object meta: {}",
             kind.plural, key.space, key.space.empty() ? "" : "/", key.name, uid, current->uid)));
-  Json next = merged(kind, old, wanted, status_only);
+  Json next = merged(kind, old, wanted, status_only, options.manager.subresource);
   Admission admission{kind, status_only ? Admission::Verb::kUpdateStatus : Admission::Verb::kUpdate, options,
                       &old, next};
   if (auto admitted = admit(admission); !admitted) return refused(std::move(admitted));
   if (auto may = check_rights_given(who, kind, next, &old); !may) return refused(std::move(may));
-  if (!status_only && has_generation(kind) && wants_other(old, next))
+  if (!status_only && kind.counts_changes && wants_other(old, next))
     next["metadata"]["generation"] = meta(old, "generation").integer() + 1;
   const std::string api_version = api_version_of(kind, options);
   const managed::Author author{options.manager.name, api_version,
@@ -469,16 +474,20 @@ Write::Try Objects::try_replace(const Replacing& replacing) {
   set_managed_fields(
       next, managed_fields ? *managed_fields
                            : managed::after_write(kind, old, next, meta(wanted, "managedFields"), author));
-
+  Admitted<ServiceAddresses::Hold> given;
+  if (!status_only) given = grants_->give(kind, key, next, &old);
+  if (!given) return refused(std::move(given));
   if (next == old) return answered(Written{current, std::move(admission.warnings)});
-  const bool ends =
-      is_deleting(next) && meta(next, "finalizers").empty() && !meta(old, "finalizers").empty() &&
-      meta(next, "deletionGracePeriodSeconds").integer() == 0 && next.at({"spec", "finalizers"}).empty();
+  const bool ends = is_deleting(next) && meta(next, "finalizers").empty() &&
+                    !(meta(old, "finalizers").empty() && old.at({"spec", "finalizers"}).empty()) &&
+                    meta(next, "deletionGracePeriodSeconds").integer() == 0 &&
+                    next.at({"spec", "finalizers"}).empty();
   if (options.dry_run)
     return answered(Written{imagined(key, next, current->version), std::move(admission.warnings)});
   return committing(
       {ends ? ObjectOp::Kind::kDelete : ObjectOp::Kind::kUpdate, key, std::move(next), current->version},
-      read_outcome(kind, key, std::move(admission.warnings), again));
+      [given = *given, read = read_outcome(kind, key, std::move(admission.warnings), again)](
+          Result<store::Committed> committed) { return read(std::move(committed)); });
 }
 
 // ---- remove
@@ -604,7 +613,7 @@ Write::Try Objects::try_remove(const Kind& kind, const ObjectRef& current, const
     metadata["deletionTimestamp"] = (clock_.now() + Duration::from_seconds(grace_s)).rfc3339();
     metadata["deletionGracePeriodSeconds"] = grace_s;
   }
-  if (!is_deleting(old) && has_generation(kind))
+  if (!is_deleting(old) && kind.counts_changes)
     metadata["generation"] = meta(old, "generation").integer() + 1;
   if (is_namespace(kind)) next["status"]["phase"] = "Terminating";
   if (next == old) return answered(Written{current, {}});

@@ -121,10 +121,12 @@ struct Write {
 };
 
 class Authoriser;
+class Grants;
 
 class Objects {
  public:
   Objects(store::Store& store, const os::Clock& clock, os::Random& random);
+  ~Objects();
 
   // Asks this one about every call from now on; it outlives us. Before: the owner and our own code may do
   // all, others nothing. Not while calls run.
@@ -229,6 +231,7 @@ class Objects {
   const os::Clock& clock_;
   os::Random& random_;
   const Authoriser* authoriser_ = nullptr;
+  const std::unique_ptr<Grants> grants_;
 };
 
 }  // namespace mk::core

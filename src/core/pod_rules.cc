@@ -1,5 +1,6 @@
 #include "core/pod_rules.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/format.h"
@@ -211,6 +212,24 @@ std::set<std::string_view> check_volumes(const Json& volumes, const std::string&
   return names;
 }
 
+// A Pod stays for some minutes on a node that is not heard of, unless it says otherwise.
+void complete_tolerations(Json& spec) {
+  constexpr int64_t kStaysSeconds = 300;
+  const Json& list = std::as_const(spec)["tolerations"];
+  if (!list.is_null() && !list.is_array()) return;  // validation will say so
+  for (const char* taint : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
+    const auto covers = [&](const Json& toleration) {
+      const std::string_view key = toleration["key"].text(), effect = toleration["effect"].text();
+      return (key.empty() || key == taint) && (effect.empty() || effect == "NoExecute");
+    };
+    if (std::ranges::any_of(std::as_const(spec)["tolerations"].items(), covers)) continue;
+    spec["tolerations"].push_back(Json::object({{"effect", "NoExecute"},
+                                                {"key", taint},
+                                                {"operator", "Exists"},
+                                                {"tolerationSeconds", kStaysSeconds}}));
+  }
+}
+
 }  // namespace
 
 void complete_requests(Json& spec) {
@@ -231,6 +250,38 @@ void complete_pod_spec(Json& spec) {
     spec["serviceAccount"] = std::as_const(spec)["serviceAccountName"];
   else if (spec.contains("serviceAccount"))
     spec["serviceAccountName"] = std::as_const(spec)["serviceAccount"];
+}
+
+void complete_pod_alone(Json& pod, const Json* old) {
+  Json& spec = pod["spec"];
+  const Json none;
+  const Json& before = old ? (*old)["spec"] : none;
+  for (const char* field : {"priority", "preemptionPolicy"})
+    if (!spec.contains(field) && before.contains(field)) spec[field] = before[field];
+  if (!old || before.contains("tolerations")) complete_tolerations(spec);
+  if (!spec.contains("enableServiceLinks") && (!old || before.contains("enableServiceLinks")))
+    spec["enableServiceLinks"] = true;
+  if (!old) pod["status"]["qosClass"] = qos_class(pod);
+  const Json* qos = old ? (*old)["status"].find("qosClass") : nullptr;
+  if (qos && std::as_const(pod)["status"].is_object() && !std::as_const(pod)["status"].contains("qosClass"))
+    pod["status"]["qosClass"] = *qos;
+}
+
+std::string_view qos_class(const Json& pod) {
+  bool any = false, guaranteed = true;
+  for (std::string_view list : {"initContainers", "containers"}) {
+    for (const Json& container : pod["spec"][list].items()) {
+      const Json &limits = container.at({"resources", "limits"}),
+                 &requests = container.at({"resources", "requests"});
+      for (std::string_view name : {"cpu", "memory"}) {
+        const Json &limit = limits[name], &request = requests[name];
+        any = any || !limit.is_null() || !request.is_null();
+        // A request that is left out equals the limit.
+        if (limit.is_null() || (!request.is_null() && !(request == limit))) guaranteed = false;
+      }
+    }
+  }
+  return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
 }
 
 void check_pod_spec(const Json& spec, const std::string& path, Causes& causes) {

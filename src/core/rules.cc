@@ -11,6 +11,7 @@
 #include "core/names.h"
 #include "core/pod_rules.h"
 #include "core/refusal.h"
+#include "core/service_rules.h"
 
 namespace mk::core::rules {
 namespace {
@@ -260,10 +261,11 @@ void check_workload(const Json& object, const Json*, Causes& causes) {
                                    "may not be 0 when `maxSurge` is 0"));
 }
 
-void complete_pod(Json& pod, const Json*) {
+void complete_pod(Json& pod, const Json* old) {
   if (!std::as_const(pod)["spec"].is_object()) return;
   complete_pod_spec(pod["spec"]);
   complete_requests(pod["spec"]);
+  complete_pod_alone(pod, old);
 }
 
 void check_pod(const Json& pod, const Json* old, Causes& causes) {
@@ -271,7 +273,12 @@ void check_pod(const Json& pod, const Json* old, Causes& causes) {
   if (old) check_pod_update((*old)["spec"], pod["spec"], causes);
 }
 
-void check_service(const Json& service, const Json*, Causes& causes) {
+void begin_service(Json& object) {
+  object["status"] = Json::object({{"loadBalancer", Json::object()}});
+}
+
+void check_service(const Json& service, const Json* old, Causes& causes) {
+  check_service_addresses(service, old, causes);
   const Json& spec = service["spec"];
   const auto& ports = spec["ports"].items();
   if (ports.empty() && spec["type"].text() != "ExternalName" && spec["clusterIP"].text() != "None")
@@ -346,8 +353,20 @@ void check_image(const Json& object, const Json*, Causes& causes) {
 void complete_job_spec(Json& spec) {
   if (!spec.is_object()) return;
   if (std::as_const(spec).at({"template", "spec"}).is_object()) complete_pod_spec(spec["template"]["spec"]);
+}
+
+// Only a Job of its own has these defaults, not the template of one in a CronJob.
+void complete_job_alone(Json& spec) {
   if (!spec.contains("completions") && !spec.contains("parallelism")) spec["completions"] = 1;
-  if (!spec.contains("parallelism")) spec["parallelism"] = 1;
+  const std::pair<const char*, Json> defaults[] = {
+      {"parallelism", 1},
+      {"backoffLimit", spec.contains("backoffLimitPerIndex") ? INT32_MAX : 6},
+      {"completionMode", "NonIndexed"},
+      {"suspend", false},
+      {"manualSelector", false},
+      {"podReplacementPolicy", spec.contains("podFailurePolicy") ? "Failed" : "TerminatingOrFailed"}};
+  for (const auto& [field, value] : defaults)
+    if (!spec.contains(field)) spec[field] = value;
 }
 
 void check_job_spec(const Json& spec, const std::string& path, Causes& causes) {
@@ -364,9 +383,15 @@ void check_job_spec(const Json& spec, const std::string& path, Causes& causes) {
 
 void complete_job(Json& object, const Json*) {
   complete_job_spec(object["spec"]);
+  if (std::as_const(object)["spec"].is_object()) complete_job_alone(object["spec"]);
 }
-void check_job(const Json& object, const Json*, Causes& causes) {
-  check_job_spec(object["spec"], "spec", causes);
+void check_job(const Json& object, const Json* old, Causes& causes) {
+  const Json& spec = object["spec"];
+  check_job_spec(spec, "spec", causes);
+  const bool manual = spec["manualSelector"].boolean();
+  if (!old && !manual && spec["selector"].is_object())
+    causes.push_back(cause_invalid("spec.selector", spec["selector"], "`selector` not auto-generated"));
+  if (!old && manual && !spec["selector"].is_object()) causes.push_back(cause_required("spec.selector"));
 }
 void complete_cron_job(Json& object, const Json*) {
   if (std::as_const(object).at({"spec", "jobTemplate"}).is_object())
@@ -388,6 +413,69 @@ void warn_not_run(const Json& object, std::vector<std::string>& warnings) {
                   object["kind"].text()));
 }
 
+// The former ReplicaSet: its selector is a plain map, by default the labels of its template.
+void complete_controller(Json& object, const Json*) {
+  if (!std::as_const(object)["spec"].is_object()) return;
+  Json& spec = object["spec"];
+  if (std::as_const(spec).at({"template", "spec"}).is_object()) complete_pod_spec(spec["template"]["spec"]);
+  const Json labels = std::as_const(spec).at({"template", "metadata", "labels"});
+  if (std::as_const(spec)["selector"].empty() && !labels.empty()) spec["selector"] = labels;
+  if (object.at({"metadata", "labels"}).empty() && !labels.empty()) object["metadata"]["labels"] = labels;
+}
+
+void check_controller(const Json& object, const Json*, Causes& causes) {
+  const Json& spec = object["spec"];
+  if (spec["selector"].empty()) causes.push_back(cause_required("spec.selector"));
+  const Json& labels = spec.at({"template", "metadata", "labels"});
+  for (const auto& [key, value] : spec["selector"].members())
+    if (labels[key] != value)
+      return causes.push_back(cause_invalid("spec.template.metadata.labels", labels,
+                                            "`selector` does not match template `labels`"));
+  if (!spec.at({"template", "spec"}).is_object()) return causes.push_back(cause_required("spec.template"));
+  check_pod_spec(spec.at({"template", "spec"}), "spec.template.spec", causes);
+}
+
+// Without a metric, processor time is meant.
+void complete_autoscaler(Json& object, const Json*) {
+  if (!std::as_const(object)["spec"].is_object() || !std::as_const(object).at({"spec", "metrics"}).empty())
+    return;
+  object["spec"]["metrics"] = Json::array({Json::object(
+      {{"type", "Resource"},
+       {"resource",
+        Json::object({{"name", "cpu"},
+                      {"target", Json::object({{"type", "Utilization"}, {"averageUtilization", 80}})}})}})});
+}
+
+void check_autoscaler(const Json& object, const Json*, Causes& causes) {
+  const Json& spec = object["spec"];
+  if (spec["maxReplicas"].integer() < spec["minReplicas"].integer(1))
+    causes.push_back(cause_invalid("spec.maxReplicas", spec["maxReplicas"],
+                                   "must be greater than or equal to `minReplicas`"));
+}
+
+// What newer clients write and older ones do not, so that both find it.
+void complete_event(Json& event, const Json*) {
+  if (!event.contains("eventTime")) event["eventTime"] = Json();
+  for (const char* field : {"reportingComponent", "reportingInstance"})
+    if (!event.contains(field)) event[field] = "";
+}
+
+// An Event is where what it is about is; what is in no namespace has its Events in "default".
+void check_event(const Json& event, const Json*, Causes& causes) {
+  const std::string_view space = event.at({"metadata", "namespace"}).text();
+  const Json& subject = event.at({"involvedObject", "namespace"});
+  if (subject.text() != space && !(subject.text().empty() && space == "default"))
+    causes.push_back(
+        cause_invalid("involvedObject.namespace", subject.text(), "does not match event.namespace"));
+}
+
+// As Go writes it: a map without entries is none.
+void complete_config(Json& object, const Json*) {
+  for (const char* field : {"data", "binaryData"})
+    if (const Json* map = std::as_const(object).find(field); map && map->is_object() && map->empty())
+      object.erase(field);
+}
+
 struct Row {
   std::string_view resource;
   void (*begin)(Json& object);
@@ -397,12 +485,15 @@ struct Row {
 };
 constexpr Row kRows[] = {
     {"namespaces", begin_namespace, complete_namespace, nullptr},
-    {"configmaps", nullptr, nullptr, check_config},
+    {"configmaps", nullptr, complete_config, check_config},
+    {"events", nullptr, complete_event, check_event},
     {"secrets", nullptr, complete_secret, check_secret},
     {"pods", begin_pod, complete_pod, check_pod},
-    {"services", nullptr, nullptr, check_service},
+    {"services", begin_service, complete_service, check_service},
     {"deployments.apps", nullptr, complete_workload, check_workload},
     {"replicasets.apps", nullptr, complete_workload, check_workload},
+    {"replicationcontrollers", nullptr, complete_controller, check_controller, warn_not_run},
+    {"horizontalpodautoscalers.autoscaling", nullptr, complete_autoscaler, check_autoscaler, warn_not_run},
     {"statefulsets.apps", nullptr, complete_workload, check_workload, warn_not_run},
     {"daemonsets.apps", nullptr, complete_workload, check_workload, warn_not_run},
     {"jobs.batch", nullptr, complete_job, check_job, warn_not_run},
@@ -464,8 +555,9 @@ void complete(const kinds::Kind& kind, Json& object, const Json* old) {
 void check(const kinds::Kind& kind, const Json& object, const Json* old, Causes& causes) {
   if (const Row* row = row_of(kind); row && row->check) row->check(object, old, causes);
 }
-void warn(const kinds::Kind& kind, const Json& object, std::vector<std::string>& warnings) {
-  if (const Row* row = row_of(kind); row && row->warn) row->warn(object, warnings);
+void warn(const kinds::Kind& kind, const Json& object, bool dry_run, std::vector<std::string>& warnings) {
+  const Row* row = row_of(kind);
+  if (row && row->warn && !(dry_run && row->warn == warn_not_run)) row->warn(object, warnings);
 }
 
 }  // namespace mk::core::rules

@@ -16,7 +16,7 @@ void complete(const kinds::Kind& kind, Json& object, const Json* old);
 void begin(const kinds::Kind& kind, Json& object);
 void check(const kinds::Kind& kind, const Json& object, const Json* old, std::vector<Cause>& causes);
 
-// What is not wrong, but should be known.
-void warn(const kinds::Kind& kind, const Json& object, std::vector<std::string>& warnings);
+// What is not wrong, but should be known; of a dry run not what becomes of the object once it is kept.
+void warn(const kinds::Kind& kind, const Json& object, bool dry_run, std::vector<std::string>& warnings);
 
 }  // namespace mk::core::rules

@@ -87,8 +87,8 @@ void check_enum(const Json& schema, const Json& value, const std::string& path, 
   causes.push_back(cause_unsupported(path, value, supported));
 }
 
-void check_number(const Json& schema, const Json& value, const std::string& path,
-                  std::vector<Cause>& causes) {
+void check_number(const Json& schema, const Json& value, const std::string& path, std::vector<Cause>& causes,
+                  Dialect dialect) {
   const Json* least = schema.find("minimum");
   const Json* most = schema.find("maximum");
   const double number = value.number();
@@ -100,7 +100,13 @@ void check_number(const Json& schema, const Json& value, const std::string& path
     causes.push_back(cause_invalid(path, value, fmt::format("should be a multiple of {}", step)));
   if (!low && !high) return;
   const bool strict = low ? flag(schema, "exclusiveMinimum") : flag(schema, "exclusiveMaximum");
-  if (least && most && !strict)
+  const Json& bound = low ? *least : *most;
+  if (dialect == Dialect::kCustom)
+    causes.push_back(
+        cause_invalid(path, value,
+                      fmt::format("{} in body should be {} than {}{}", path, low ? "greater" : "less",
+                                  strict ? "" : "or equal to ", bound.dump())));
+  else if (least && most && !strict)
     causes.push_back(cause_invalid(
         path, value, fmt::format("must be between {} and {}, inclusive", least->dump(), most->dump())));
   else if (low)
@@ -317,7 +323,7 @@ void validate(const Json& given, const Json& value, const std::string& path, std
   }
   const size_t before = causes.size();
   if (value.is_string()) check_string(schema, value, path, causes);
-  if (value.is_number()) check_number(schema, value, path, causes);
+  if (value.is_number()) check_number(schema, value, path, causes, dialect);
   if (value.is_string() || dialect == Dialect::kCustom) check_enum(schema, value, path, causes);
   if (causes.size() == before && !value.is_object() && !value.is_array())
     check_format(schema, value, path, causes);

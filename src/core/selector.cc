@@ -108,6 +108,11 @@ Result<std::vector<Selector::Requirement>> Selector::parse_fields(std::string_vi
     if (out.size() >= limits::kSelectorRequirementsMax)
       return invalid("the field selector has too many requirements");
     const size_t at = part.find('=');
+    // As upstream, the value is read before the name: an equals sign in it would have to be escaped.
+    const size_t value_at = part.find_first_not_of('=', at == std::string_view::npos ? at : at + 1);
+    const size_t signs = at == std::string_view::npos ? 0 : std::min(value_at, part.size()) - at;
+    if (signs > 2)
+      return invalid(fmt::format("invalid field selector: unescaped character in value: {}", int{'='}));
     if (at == std::string_view::npos || at == 0)
       return invalid(fmt::format("invalid selector: '{0}'; can't understand '{0}'", part.substr(0, 200)));
     const bool differs = part[at - 1] == '!';

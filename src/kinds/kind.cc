@@ -96,6 +96,9 @@ Kind kind_of(const Json& row, const Json& definitions) {
     if (name.text() == "status") kind.status_subresource = true;
     if (name.text() == "scale") kind.scale_subresource = true;
   }
+  kind.deletes_collection = row["delete_collection"].boolean(true);
+  kind.counts_changes = row["generation"].boolean(row["schema"]["properties"].contains("spec"));
+  kind.stored_as = row["stored_as"].text();
   kind.fills_defaults = row["fills_defaults"].boolean(true);
   kind.selectable_fields = texts(row["selectable_fields"]);
   kind.schema = row["schema"];

@@ -33,6 +33,11 @@ struct Kind {
   bool namespaced = true;
   bool status_subresource = true;
   bool scale_subresource = false;
+  bool deletes_collection = true;  // by one request
+  bool counts_changes = true;      // of what is wanted, in metadata.generation
+  // The resource whose objects these are, in another shape ("events" of events.k8s.io's Events); empty: these
+  // are objects of their own. The Kubernetes API turns one into the other; nothing else meets such a kind.
+  std::string stored_as;
   // Whether absent fields get their defaults. Not for custom resources: kubectl patches those with whole
   // lists, so a field that we filled in within one would make every further apply look like a change.
   bool fills_defaults = true;

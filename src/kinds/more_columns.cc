@@ -174,6 +174,61 @@ Json slice_endpoints(const Json& slice, Time) {
     for (const Json& address : endpoint["addresses"].items()) out.emplace_back(address.text());
   return some(out, "<unset>");
 }
+Json endpoints(const Json& object, Time) {
+  std::vector<std::string> out;
+  for (const Json& subset : object["subsets"].items())
+    for (const Json& address : subset["addresses"].items()) {
+      if (subset["ports"].empty()) out.emplace_back(address["ip"].text());
+      for (const Json& port : subset["ports"].items())
+        out.push_back(fmt::format("{}:{}", address["ip"].text(), port["port"].integer()));
+    }
+  return some(out, "<none>");
+}
+
+// ---- autoscalers
+// --------------------------------------------------------------------------------------------------
+
+Json scaled_reference(const Json& scaler, Time) {
+  const Json& target = scaler.at({"spec", "scaleTargetRef"});
+  return fmt::format("{}/{}", target["kind"].text(), target["name"].text());
+}
+Json scaled_replicas(const Json& scaler, Time) {
+  return scaler.at({"status", "currentReplicas"}).integer();
+}
+
+std::string amount(const Json& target, std::string_view kind) {
+  const Json& share = target[std::string(kind) + "Utilization"];
+  if (share.is_int()) return fmt::format("{}%", share.integer());
+  const Json& each = target["averageValue"];
+  const Json& value = each.is_null() ? target["value"] : each;
+  if (value.is_null()) return "<unknown>";
+  return (value.is_string() ? std::string(value.text()) : value.dump()) +
+         (each.is_null() || kind.empty() ? "" : " (avg)");
+}
+
+// What is measured / what is wanted, of each metric.
+Json scaled_targets(const Json& scaler, Time) {
+  std::vector<std::string> out;
+  for (const Json& metric : scaler.at({"spec", "metrics"}).items()) {
+    const std::string_view type = metric["type"].text();
+    const char* part = type == "Pods"                ? "pods"
+                       : type == "Object"            ? "object"
+                       : type == "External"          ? "external"
+                       : type == "ContainerResource" ? "containerResource"
+                                                     : "resource";
+    const Json& wanted = metric[part];
+    const std::string name(wanted["name"].text());
+    std::string now = "<unknown>";
+    for (const Json& seen : scaler.at({"status", "currentMetrics"}).items())
+      if (seen["type"] == metric["type"] && seen[part]["name"] == wanted["name"] &&
+          seen[part].at({"metric", "name"}) == wanted.at({"metric", "name"}))
+        now = amount(seen[part]["current"], "average");
+    out.push_back(
+        fmt::format("{}{}/{}", name.empty() ? "" : name + ": ", now, amount(wanted["target"], "average")));
+  }
+  return some(out, "<none>");
+}
+
 Json policy_pods(const Json& policy, Time) {
   return or_none(pairs(policy.at({"spec", "podSelector", "matchLabels"})));
 }
@@ -216,6 +271,10 @@ constexpr ComputedColumn kColumns[] = {
     MK_COMPUTED(ingress_hosts),
     MK_COMPUTED(ingress_address),
     MK_COMPUTED(ingress_ports),
+    MK_COMPUTED(endpoints),
+    MK_COMPUTED(scaled_reference),
+    MK_COMPUTED(scaled_replicas),
+    MK_COMPUTED(scaled_targets),
 };
 #undef MK_COMPUTED
 

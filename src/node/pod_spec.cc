@@ -101,21 +101,4 @@ Result<PodSpec> read_pod(const Json& pod) {
   return spec;
 }
 
-std::string_view qos_class(const Json& pod) {
-  bool any = false, guaranteed = true;
-  for (std::string_view list : {"initContainers", "containers"}) {
-    for (const Json& container : pod["spec"][list].items()) {
-      const Json &limits = container.at({"resources", "limits"}),
-                 &requests = container.at({"resources", "requests"});
-      for (std::string_view name : {"cpu", "memory"}) {
-        const Json &limit = limits[name], &request = requests[name];
-        any = any || !limit.is_null() || !request.is_null();
-        // A request that is left out equals the limit.
-        if (limit.is_null() || (!request.is_null() && !(request == limit))) guaranteed = false;
-      }
-    }
-  }
-  return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
-
 }  // namespace mk::node

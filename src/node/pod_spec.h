@@ -49,7 +49,4 @@ struct PodSpec {
 // name).
 Result<PodSpec> read_pod(const Json& pod);
 
-// "Guaranteed", "Burstable", "BestEffort".
-std::string_view qos_class(const Json& pod);
-
 }  // namespace mk::node

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "core/pod_rules.h"
 
 namespace mk::node {
 namespace {
@@ -129,7 +130,7 @@ Json pod_status(const Json& pod, const PodSpec& spec, const Seen& seen, const Pl
   status["hostIP"] = place.host_ip;
   status["hostIPs"] = Json::array({Json::object({{"ip", place.host_ip}})});
   status["startTime"] = place.started.rfc3339();
-  status["qosClass"] = qos_class(pod);
+  status["qosClass"] = core::rules::qos_class(pod);
   const auto statuses = [&](const std::vector<Container>& containers, const std::vector<Life>& lives,
                             const std::vector<Doing>& doing) {
     Json list = Json::array();

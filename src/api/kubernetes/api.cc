@@ -2,6 +2,7 @@
 
 #include <deque>
 
+#include "api/kubernetes/actions.h"
 #include "api/kubernetes/custom.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/limits.h"
@@ -74,7 +75,7 @@ class Builder {
   explicit Builder(Api::State& state) : s_(state) {}
 
   void kind(const kinds::Kind& kind, const std::string& version) {
-    const Target target{kinds::hold(kind), version};
+    const Target target = Target::of(kind, version);
     const std::string root = kind.group.empty() ? "/api/" + version : "/apis/" + kind.group + "/" + version;
     const std::string all = root + "/" + kind.plural;
     const std::string collection = kind.namespaced ? root + "/namespaces/{namespace}/" + kind.plural : all;
@@ -95,8 +96,9 @@ class Builder {
         });
     write(Method::kPost, collection, "create", target, false,
           [&s = s_](auto&&... a) { s.writes.create(std::forward<decltype(a)>(a)...); });
-    write(Method::kDelete, collection, "deletecollection", target, false,
-          [&s = s_](auto&&... a) { s.writes.remove_collection(std::forward<decltype(a)>(a)...); });
+    if (kind.deletes_collection)
+      write(Method::kDelete, collection, "deletecollection", target, false,
+            [&s = s_](auto&&... a) { s.writes.remove_collection(std::forward<decltype(a)>(a)...); });
     place_.name = kind.namespaced ? 1 : 0;
     if (kind.resource() == "namespaces") place_.space = 0;  // a namespace is in itself: a role there can speak of it
     one(target, collection + "/{name}");
@@ -119,7 +121,10 @@ class Builder {
         const auto set = s.documents.now();
         const std::string asked(r.path().substr(0, r.path().find_last_not_of('/') + 1));
         const auto found = set->discovery.legacy().find(asked);
-        return found == set->discovery.legacy().end() ? refuse(not_here(asked)) : found->second.answer(r);
+        if (found != set->discovery.legacy().end()) return found->second.answer(r);
+        const bool known = asked.starts_with("/api/") ||
+                           set->discovery.legacy().contains(asked.substr(0, asked.find('/', 6)));
+        return known ? refuse(not_here()) : no_such_page();
       });
     // Making them takes a while after the kinds have changed: not on an I/O thread.
     described("/openapi/v2", [&s = s_](net::Request& r) { return s.documents.now()->openapi->swagger(r); });
@@ -127,6 +132,7 @@ class Builder {
     described("/openapi/v3/{path...}",
               [&s = s_](net::Request& r) { return s.documents.now()->openapi->document(r.params.at(0), r); });
     for (const Review& row : reviews()) review(row);
+    for (const Action& row : actions()) action(row);
     if (!s_.ports.service_tokens) return;
     quick(Method::kGet, "/openid/v1/jwks", [&s = s_](net::Request&, const Caller&) {
       net::Response keys = net::Response::json(s.ports.service_tokens->key_set().dump());
@@ -262,6 +268,23 @@ class Builder {
 
   void quick(Method method, const std::string& path, Quick handle) {
     routes_.push_back({method, path, core::Permission::path("get"), std::move(handle), 0, route_error});
+  }
+
+  void action(const Action& row) {
+    const bool scoped = row.path.find("{namespace}") != std::string_view::npos;
+    const bool named = row.path.find("{name}") != std::string_view::npos;
+    // A namespace is in itself: a role there can speak of it.
+    const Scope scope{.space = scoped || named ? 0 : -1, .name = named ? (scoped ? 1 : 0) : -1};
+    routes_.push_back(
+        {row.method,
+         std::string(row.path),
+         {row.verb, row.resource, row.subresource},
+         Whole([&s = s_, answer = row.answer](net::Request request, const Caller& caller, net::Reply reply) {
+           reply.send(answer(s.ports.objects, request, caller));
+         }),
+         kBodyBytesMax,
+         route_error,
+         scope});
   }
 
   void review(const Review& row) {

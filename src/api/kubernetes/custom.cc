@@ -50,6 +50,12 @@ std::string_view verb_of(Method method, Depth depth) {
   }
 }
 
+bool has_group(std::string_view group) {
+  const kinds::Kinds kinds = kinds::all();
+  return std::any_of(kinds.begin(), kinds.end(),
+                     [&](const kinds::Kind& kind) { return kind.group == group; });
+}
+
 Error not_taken(const Named& named, Method method) {
   return {Code::kUnimplemented, "method_not_allowed",
           fmt::format("{}.{} does not take {} here", named.plural, named.group, net::method_name(method))};
@@ -77,17 +83,17 @@ class Custom {
               net::Reply reply) const {
     const kinds::Kind* kind = kinds::find_plural(named.group, named.plural);
     const bool served = kind && std::ranges::find(kind->versions, named.version) != kind->versions.end();
-    if (!served) return reply.send(refuse(not_here(request.path())));
+    if (!served) return reply.send(has_group(named.group) ? refuse(not_here()) : no_such_page());
     // Built-in kinds have routes of their own; what comes here is what those do not take.
     if (!kind->custom) return reply.send(refuse(not_taken(named, method)));
     const Target target{kinds::hold(*kind), named.version};
-    if (!target.kind) return reply.send(refuse(not_here(request.path())));
+    if (!target.kind) return reply.send(refuse(not_here()));
     const bool everywhere = kind->namespaced && !named.in_namespace;
-    if (named.in_namespace && !kind->namespaced) return reply.send(refuse(not_here(request.path())));
+    if (named.in_namespace && !kind->namespaced) return reply.send(refuse(not_here()));
     if (depth == Depth::kPart)
       return part(method, target, named, std::move(request), caller, std::move(reply));
     if (depth == Depth::kObject) {
-      if (everywhere) return reply.send(refuse(not_here(request.path())));
+      if (everywhere) return reply.send(refuse(not_here()));
       return object(method, target, named.place, std::move(request), caller, std::move(reply));
     }
     if (method == Method::kGet) {
@@ -117,7 +123,7 @@ class Custom {
             const Caller& caller, net::Reply reply) const {
     const bool status = named.part == "status" && target.kind->status_subresource;
     const bool scale = named.part == "scale" && target.kind->scale_subresource;
-    if (!status && !scale) return reply.send(refuse(not_here(request.path())));
+    if (!status && !scale) return reply.send(refuse(not_here()));
     if (method == Method::kDelete || method == Method::kPost)
       return reply.send(refuse(not_taken(named, method)));
     if (status && method == Method::kGet) return reply.send(ports_.reads.get(target, named.place, "status", request, caller));

@@ -1,6 +1,7 @@
 #include "api/kubernetes/discovery.h"
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "api/kubernetes/metrics.h"
@@ -29,19 +30,55 @@ const std::vector<std::string_view> kAllVerbs = {"create", "delete", "deletecoll
                                                  "list",   "patch",  "update",           "watch"};
 const std::vector<std::string_view> kPartVerbs = {"get", "patch", "update"};
 
+// What only one kind has.
+const std::pair<std::string_view, Subresource> kParts[] = {
+    {"namespaces", {"finalize", "", "", "Namespace", {"update"}}},
+    {"pods", {"binding", "", "", "Binding", {"create"}}},
+    {"pods", {"log", "", "", "Pod", {"get"}}},
+    {"serviceaccounts", {"token", "authentication.k8s.io", "v1", "TokenRequest", {"create"}}},
+};
+
+// "v2" before "v1" before "v1beta2" before "v1alpha1": what clients are to prefer comes first.
+struct VersionRank {
+  int stage = 0;  // 0 final, 1 beta, 2 alpha, 3 something else
+  int64_t major = 0, minor = 0;
+  auto operator<=>(const VersionRank&) const = default;
+};
+
+VersionRank rank_of(std::string_view version) {
+  VersionRank rank{3, 0, 0};
+  const auto number = [&](int64_t& out) {
+    const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), out);
+    version.remove_prefix(static_cast<size_t>(end - version.data()));
+    out = -out;  // the higher the earlier
+    return error == std::errc();
+  };
+  if (!version.starts_with('v')) return rank;
+  version.remove_prefix(1);
+  if (!number(rank.major)) return rank;
+  if (version.empty()) return {0, rank.major, 0};
+  const std::pair<std::string_view, int> stages[] = {{"beta", 1}, {"alpha", 2}};
+  for (const auto& [word, stage] : stages) {
+    if (!version.starts_with(word)) continue;
+    version.remove_prefix(word.size());
+    if (number(rank.minor) && version.empty()) rank.stage = stage;
+  }
+  return rank;
+}
+
 std::vector<Resource> resources(const kinds::Kinds& kinds) {
   std::vector<Resource> out;
   for (const kinds::Kind& kind : kinds) {
     for (const std::string& version : kind.versions) {
       Resource one{kind.group,      version,   kind.plural,      kind.singular,   kind.kind,
                    kind.namespaced, kAllVerbs, kind.short_names, kind.categories, {}};
+      if (!kind.deletes_collection) std::erase(one.verbs, "deletecollection");
       if (kind.status_subresource) one.subresources.push_back({"status", "", "", kind.kind, kPartVerbs});
       if (kind.scale_subresource)
         one.subresources.push_back({"scale", "autoscaling", "v1", "Scale", kPartVerbs});
-      if (kind.group.empty() && kind.plural == "pods")
-        one.subresources.push_back({"log", "", "", "Pod", {"get"}});
-      if (kind.group.empty() && kind.plural == "serviceaccounts")
-        one.subresources.push_back({"token", "authentication.k8s.io", "v1", "TokenRequest", {"create"}});
+      for (const auto& [resource, part] : kParts)
+        if (resource == kind.resource()) one.subresources.push_back(part);
+      std::ranges::sort(one.subresources, {}, &Subresource::name);
       out.push_back(std::move(one));
     }
   }
@@ -56,6 +93,7 @@ std::vector<Resource> resources(const kinds::Kinds& kinds) {
       {"authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"},
       {"authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"},
       {"authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"},
+      {"", "bindings", "Binding", true},
   };
   for (const auto& q : kQuestions) {
     std::string singular(q.kind);
@@ -76,7 +114,9 @@ std::vector<Resource> resources(const kinds::Kinds& kinds) {
   for (const bool pods : {false, true})
     out.push_back({std::string(kMetricsGroup), std::string(kMetricsVersion), pods ? "pods" : "nodes", "",
                    pods ? "PodMetrics" : "NodeMetrics", pods, {"get", "list"}, {}, {}, {}});
-  std::ranges::sort(out, {}, [](const Resource& r) { return std::tie(r.group, r.version, r.plural); });
+  std::ranges::sort(out, {}, [](const Resource& r) {
+    return std::tuple(r.group, rank_of(r.version), r.version, r.plural);
+  });
   return out;
 }
 
@@ -91,19 +131,18 @@ Json gvk(std::string_view group, std::string_view version, std::string_view kind
 }
 
 Json aggregated_resource(const Resource& r) {
-  Json out = Json::object({{"resource", r.plural},
-                           {"responseKind", gvk(r.group, r.version, r.kind)},
-                           {"scope", r.namespaced ? "Namespaced" : "Cluster"},
-                           {"singularResource", r.singular},
-                           {"verbs", texts(r.verbs)}});
+  Json out = Json::object(
+      {{"resource", r.plural},
+       {"responseKind", gvk("", "", r.kind)},  // as upstream: empty is the group and version around it
+       {"scope", r.namespaced ? "Namespaced" : "Cluster"},
+       {"singularResource", r.singular},
+       {"verbs", texts(r.verbs)}});
   if (!r.short_names.empty()) out["shortNames"] = texts(r.short_names);
   if (!r.categories.empty()) out["categories"] = texts(r.categories);
   for (const Subresource& sub : r.subresources) {
-    const bool own = sub.version.empty();
-    out["subresources"].push_back(Json::object(
-        {{"subresource", sub.name},
-         {"responseKind", own ? gvk(r.group, r.version, sub.kind) : gvk(sub.group, sub.version, sub.kind)},
-         {"verbs", texts(sub.verbs)}}));
+    out["subresources"].push_back(Json::object({{"subresource", sub.name},
+                                                {"responseKind", gvk(sub.group, sub.version, sub.kind)},
+                                                {"verbs", texts(sub.verbs)}}));
   }
   return out;
 }

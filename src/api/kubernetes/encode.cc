@@ -1,8 +1,10 @@
 #include "api/kubernetes/encode.h"
 
 #include <iterator>
+#include <optional>
 #include <utility>
 
+#include "api/kubernetes/fields.h"
 #include "api/kubernetes/status.h"
 #include "base/format.h"
 #include "base/json_text.h"
@@ -41,6 +43,7 @@ bool Encoder::is_as_stored(const store::Object& object) const {
 Json Encoder::in_version(const store::Object& object) const {
   Json json = object.json();
   json["apiVersion"] = target_.api_version();
+  if (target_.conversion) target_.conversion->to_wire(json);
   if (const kinds::Kind::Version* own = target_.kind->find_own(target_.version);
       own && !target_.is_storage_version()) {
     std::vector<std::string> unknown;
@@ -67,12 +70,15 @@ void Encoder::append_partial(std::string& out, std::string_view metadata) const 
 void Encoder::append_row(std::string& out, const store::Object& object) const {
   const std::string other = is_as_stored(object) ? std::string() : in_version(object).dump();
   const kinds::PrintedObject printed(other.empty() ? std::string_view(object.body) : other);
+  // Columns are about what is stored.
+  std::optional<kinds::PrintedObject> stored;
+  if (target_.conversion) stored.emplace(object.body);
   const Time now = clock_.now();
   out += R"({"cells":[)";
   bool first = true;
   for (const kinds::Column& column : target_.kind->columns_of(target_.version)) {
     if (!std::exchange(first, false)) out += ',';
-    kinds::append_cell(out, column, printed, now);
+    kinds::append_cell(out, column, stored ? *stored : printed, now);
   }
   out += R"(],"object":)";
   switch (row_object_) {
@@ -136,6 +142,24 @@ std::string Encoder::alone(const store::Object& object) const {
   return one(shown);
 }
 
+// In a list of a built-in kind, as upstream, the items do not repeat what the list says: their version and
+// kind.
+void Encoder::append_item(std::string& out, std::string_view body) const {
+  const std::string version = fmt::format("\"apiVersion\":\"{}\",", target_.api_version());
+  const std::string kind = fmt::format("\"kind\":\"{}\",\"metadata\":", target_.kind->kind);
+  const size_t at = body.find(kind);
+  if (target_.kind->custom || !message_of_kind(target_.named().group, target_.kind->kind) ||
+      !body.starts_with('{') || !body.substr(1).starts_with(version) || at == std::string_view::npos) {
+    out += body;
+    return;
+  }
+  const size_t after_version = 1 + version.size(),
+               metadata = at + kind.size() - std::string_view("\"metadata\":").size();
+  out += '{';
+  out += body.substr(after_version, at - after_version);
+  out += body.substr(metadata);
+}
+
 void Encoder::begin_list(std::string& out, const Page& page) const {
   const bool table = wanted_.shape == Shape::kTable, partial_list = wanted_.shape == Shape::kPartial;
   fmt::format_to(std::back_inserter(out), R"({{"kind":"{}","apiVersion":"{}","metadata":)",
@@ -159,7 +183,8 @@ void Encoder::add_item(std::string& out, const store::Object& object, bool first
     case Shape::kPartial:
       return append_partial(out, member_text(object.body, "metadata"));
     default:
-      return append_whole(out, object);
+      return append_item(out, is_as_stored(object) ? std::string_view(object.body)
+                                                   : std::string_view(in_version(object).dump()));
   }
 }
 
@@ -200,7 +225,7 @@ std::string Encoder::bookmark(store::Version version, bool initial_events_end) c
 }
 
 std::string Encoder::variant() const {
-  return fmt::format("{}/{} {} {} {}", target_.kind->resource(), target_.version,
+  return fmt::format("{}/{} {} {} {}", target_.named().resource(), target_.version,
                      static_cast<int>(wanted_.shape), wanted_.version, static_cast<int>(row_object_));
 }
 

@@ -45,6 +45,7 @@ class Encoder {
 
  private:
   bool is_as_stored(const store::Object& object) const;
+  void append_item(std::string& out, std::string_view body) const;
   Json in_version(const store::Object& object) const;
   void append_whole(std::string& out, const store::Object& object) const;
   void append_partial(std::string& out, std::string_view metadata) const;

@@ -24,6 +24,7 @@ constexpr std::pair<std::string_view, std::string_view> kPackages[] = {
     {"discovery.k8s.io", "discovery"},
     {"storage.k8s.io", "storage"},
     {"node.k8s.io", "node"},
+    {"events.k8s.io", "events"},
 };
 
 std::string_view cut(std::string_view& text, char end) {
@@ -111,9 +112,11 @@ const Message* find_message(std::string_view name) {
   return found == table().end() ? nullptr : &found->second;
 }
 
-const Message* message_of_kind(std::string_view group, std::string_view kind) {
+const Message* message_of_kind(std::string_view group, std::string_view kind, std::string_view version) {
   for (const auto& [known, package] : kPackages) {
-    if (known == group) return find_message(std::string(package) + "." + std::string(kind));
+    if (known != group) continue;
+    const std::string suffix = version == "v2" ? "2." : ".";
+    return find_message(std::string(package) + suffix + std::string(kind));
   }
   return nullptr;
 }

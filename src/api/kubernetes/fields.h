@@ -38,6 +38,8 @@ struct Message {
 
 const Message* find_message(std::string_view name);  // "core.PodSpec"
 // The message of an object of this kind, or null when the table does not hold it (all custom kinds).
-const Message* message_of_kind(std::string_view group, std::string_view kind);
+// Versions other than v2 have the messages of v1.
+const Message* message_of_kind(std::string_view group, std::string_view kind,
+                               std::string_view version = "v1");
 
 }  // namespace mk::api::kubernetes

@@ -97,7 +97,8 @@ Result<Wanted> negotiate(std::string_view accept, Shapes shapes) {
       return Wanted{*shape, range.version.empty() ? "v1" : std::string(range.version), yaml};
   }
   return fail(Code::kInvalidArgument, "not_acceptable",
-              "only application/json and application/yaml can be served for this request");
+              "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+              "application/json;stream=watch");
 }
 
 namespace {

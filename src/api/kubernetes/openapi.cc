@@ -102,7 +102,7 @@ net::Response OpenApi::index(const net::Request& request) {
 
 net::Response OpenApi::document(const std::string& path, const net::Request& request) {
   const auto found = documents().find(path);
-  if (found == documents().end()) return refuse(not_here("/openapi/v3/" + path));
+  if (found == documents().end()) return refuse(not_here());
   const Document& made = found->second.document;
   const auto query = query_of(request);
   const std::string_view hash = query ? query->get("hash") : std::string_view();

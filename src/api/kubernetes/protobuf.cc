@@ -284,7 +284,9 @@ Result<Json> decode_protobuf(std::string_view bytes) {
     const size_t slash = envelope.api_version.find('/');
     const std::string_view group =
         slash == std::string_view::npos ? std::string_view() : envelope.api_version.substr(0, slash);
-    const Message* message = message_of_kind(group, envelope.kind);
+    const std::string_view version =
+        std::string_view(envelope.api_version).substr(slash == std::string_view::npos ? 0 : slash + 1);
+    const Message* message = message_of_kind(group, envelope.kind, version);
     if (!message && envelope.kind == "DeleteOptions") message = find_message("meta.DeleteOptions");
     if (!message)
       return fail(Error{Code::kInvalidArgument, "unsupported_media_type",

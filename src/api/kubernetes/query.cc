@@ -18,21 +18,33 @@ Result<std::optional<store::Version>> parse_version(const net::Query& query) {
   store::Version version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc() || end != text.data() + text.size())
-    return invalid(fmt::format("resourceVersion: Invalid value: {}: it is a number from an earlier reply",
-                               Json(text).dump()));
+    return invalid(
+        fmt::format("{0}resourceVersion: Invalid value: {1}: strconv.ParseUint: parsing {1}: {2}",
+                    query.has("watch") ? "" : "invalid resource version: ", Json(text).dump(),
+                    error == std::errc::result_out_of_range ? "value out of range" : "invalid syntax"));
   return version;
+}
+
+// What Go's reader says of text that is no JSON from its first byte on.
+std::string bad_start(std::string_view bytes) {
+  if (bytes.empty()) return "unexpected end of JSON input";
+  const auto first = static_cast<unsigned char>(bytes.front());
+  const bool plain = first >= 0x20 && first < 0x7f;
+  return fmt::format("invalid character '{}' looking for beginning of value",
+                     plain ? std::string(1, bytes.front()) : fmt::format("\\u{:04x}", first));
 }
 
 // Version 1 of the token; base64 only because clients treat it as one opaque word.
 Result<ListQuery::Continue> parse_continue(std::string_view token) {
-  const auto bad = [] {
-    return invalid("the continue token is not one of ours; start the list again without it");
+  const auto bad = [](std::string_view why = "it is not one of ours; start the list again without it") {
+    return invalid(fmt::format("invalid continue token: continue key is not valid: {}", why));
   };
   if (token.size() > kSelectorBytesMax) return bad();
   const auto bytes = base64url_decode(token);
   if (!bytes) return bad();
   const auto json = Json::parse(*bytes);
-  if (!json || (*json)["v"].integer() != 1 || !(*json)["space"].is_string() || !(*json)["name"].is_string() ||
+  if (!json) return bad(bad_start(*bytes));
+  if ((*json)["v"].integer() != 1 || !(*json)["space"].is_string() || !(*json)["name"].is_string() ||
       !(*json)["version"].is_int())
     return bad();
   return ListQuery::Continue{std::string((*json)["space"].text()), std::string((*json)["name"].text()),
@@ -84,12 +96,16 @@ Result<bool> query_boolean(const net::Query& query, std::string_view name) {
   return text != "false" && text != "0";
 }
 
-Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& kind) {
+Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& kind,
+                                   const Conversion* conversion) {
   ListQuery out;
   const std::string_view labels = query.get("labelSelector"), fields = query.get("fieldSelector");
   if (labels.size() + fields.size() > kSelectorBytesMax)
     return invalid(fmt::format("the selectors have more than {} bytes", kSelectorBytesMax));
-  MK_TRY(out.selector, core::Selector::parse(labels, fields, &kind));
+  const bool renamed = conversion && conversion->field_selector;
+  MK_TRY(out.selector,
+         core::Selector::parse(labels, renamed ? conversion->field_selector(fields) : std::string(fields),
+                               &kind));
   MK_TRY(const auto limit, query_integer(query, "limit"));
   out.limit = std::max<int64_t>(limit.value_or(0), 0);  // as upstream, less than nothing is no limit
   MK_TRY(out.timeout_s, query_integer(query, "timeoutSeconds"));
@@ -102,11 +118,14 @@ Result<ListQuery> ListQuery::parse(const net::Query& query, const kinds::Kind& k
   if (out.initial_events && !out.watch)
     return invalid_option(
         "list", core::cause_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
-  if (out.initial_events && query.get("resourceVersionMatch") != "NotOlderThan")
-    return invalid_option(
-        "list",
-        core::cause_forbidden("resourceVersionMatch",
-                              "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+  if (const std::string_view match = query.get("resourceVersionMatch");
+      out.initial_events && match != "NotOlderThan") {
+    std::vector causes = {core::cause_forbidden(
+        "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")};
+    if (!match.empty())
+      causes.push_back(core::cause_unsupported("resourceVersionMatch", match, {"NotOlderThan"}));
+    return invalid_options("list", causes);
+  }
   MK_OK(parse_version_match(out, query));
   if (const std::string_view token = query.get("continue"); !token.empty() && !out.watch) {
     if (out.version.value_or(0) != 0)

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "api/kubernetes/conversions.h"
 #include "base/error.h"
 #include "core/objects.h"
 #include "kinds/kind.h"
@@ -28,7 +29,8 @@ struct ListQuery {
   bool initial_events = false;  // sendInitialEvents=true
   std::optional<int64_t> timeout_s;
 
-  static Result<ListQuery> parse(const net::Query& query, const kinds::Kind& kind);
+  static Result<ListQuery> parse(const net::Query& query, const kinds::Kind& kind,
+                                 const Conversion* conversion = nullptr);
 };
 
 std::string continue_token(const ListQuery::Continue& after);

@@ -19,7 +19,7 @@ Result<void> check_version(const ListQuery& query, store::Version now) {
   const store::Version wanted = query.version.value_or(0);
   if (wanted > now)
     return fail(Code::kDeadlineExceeded, "version_too_large",
-                fmt::format("Too large resource version: {}, current: {}", wanted, now));
+                fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, now));
   if (query.exact && wanted != now)
     return fail(
         Code::kGone, "expired",
@@ -83,7 +83,10 @@ Result<Encoder> choose_encoder(const Target& target, const net::Request& request
   else if (include == "Object")
     row_object = RowObject::kWhole;
   else if (include != "Metadata" && !include.empty())
-    return invalid(fmt::format("includeObject is \"{}\"; it is None, Metadata or Object", include));
+    return invalid(
+        fmt::format("Unable to convert to Table as requested: includeObject: Invalid value: {}: must be "
+                    "'Metadata', 'Object', 'None', or empty",
+                    Json(include).dump()));
   return Encoder(target, std::move(wanted), row_object, clock);
 }
 
@@ -105,7 +108,7 @@ void Reads::collection(const Target& target, std::optional<std::string> space, c
   const auto understand = [&]() -> Result<Asked> {
     MK_TRY(const net::Query query, query_of(request));
     MK_TRY(Encoder encoder, choose_encoder(target, request, query, objects_.clock()));
-    MK_TRY(ListQuery list_query, ListQuery::parse(query, *target.kind));
+    MK_TRY(ListQuery list_query, ListQuery::parse(query, *target.kind, target.conversion));
     return Asked{std::move(encoder), std::move(list_query), {target.kind->resource(), std::move(space)}};
   };
   // The only object that the selector leaves, if it names one: a right to that one is enough.

@@ -12,6 +12,16 @@ namespace {
 constexpr std::string_view kAuthentication = "authentication.k8s.io/v1";
 constexpr std::string_view kAuthorization = "authorization.k8s.io/v1";
 
+constexpr const char* kBadReview = "bad_review";  // an Error's reason: its field and what is wrong with it
+
+// As upstream, a review that asks nothing is refused as an object without a kind and a name.
+net::Response refuse_review(const Error& error, std::string_view api_version) {
+  const std::string_view group = api_version.substr(0, api_version.find('/'));
+  return refuse(Error{Code::kInvalidArgument, "invalid_object",
+                      fmt::format(".{} \"\" is invalid: {}: {}", group, error.field, error.message)},
+                {group, "", "", {}, {}}, {{error.field, "FieldValueInvalid", error.message}});
+}
+
 net::Response answer(const net::Request& request, std::string_view kind, std::string_view api_version,
                      const std::function<Result<Json>(const Json& asked)>& status) {
   const auto wanted = negotiate(request.headers.get("Accept"), {});
@@ -24,7 +34,12 @@ net::Response answer(const net::Request& request, std::string_view kind, std::st
   Json answer = Json::object({{"kind", kind}, {"apiVersion", api_version}, {"metadata", Json::object()}});
   if (const Json* spec = asked->find("spec")) answer["spec"] = *spec;
   if (answer["spec"].empty()) answer.erase("spec");
+  if (const Json& space = asked->at({"metadata", "namespace"}); space.is_string())
+    answer["metadata"]["namespace"] = space;
   auto said = status(*asked);
+  if (!said && said.error().reason == kBadReview) return refuse_review(said.error(), api_version);
+  if (!said && said.error().code == Code::kNotFound)
+    return refuse(said.error(), {"", "serviceaccounts", "ServiceAccount", request.params.back()});
   if (!said) return refuse(said.error());
   answer["status"] = *std::move(said);
   return write_body(answer.dump(), *wanted, 201);
@@ -72,8 +87,9 @@ Result<core::Ask> read_ask(const Json& spec) {
   const Json* resource = spec.find("resourceAttributes");
   const Json* path = spec.find("nonResourceAttributes");
   if ((resource != nullptr) == (path != nullptr))
-    return fail(Error{Code::kInvalidArgument, "invalid_object",
-                      "exactly one of spec.resourceAttributes and spec.nonResourceAttributes must be given"}
+    return fail(Error{
+        Code::kInvalidArgument, kBadReview,
+        "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"}
                     .at_field("spec.resourceAttributes"));
   if (path) return core::Ask::about_path((*path)["verb"].text(), (*path)["path"].text("/"));
   const Json& r = *resource;
@@ -101,7 +117,8 @@ Result<Json> judge_other(const Ports& ports, const Json& spec) {
   core::Identity who{.user = std::string(spec["user"].text())};
   for (const Json& group : spec["groups"].items()) who.groups.emplace_back(group.text());
   if (who.user.empty() && who.groups.empty())
-    return fail(Error{Code::kInvalidArgument, "invalid_object", "at least one of spec.user and spec.groups must be given"}
+    return fail(Error{Code::kInvalidArgument, kBadReview,
+                      "Invalid value: \"\": at least one of user or group must be specified"}
                     .at_field("spec.user"));
   return judge(ports, who, ask);
 }

@@ -56,6 +56,25 @@ std::string_view cause_reason(std::string_view message) {
   return {};
 }
 
+// An Error has one field and one message; several causes stand in them a line each.
+constexpr char kNextCause = '\n';
+
+std::vector<core::Cause> split_causes(const Error& error) {
+  std::vector<core::Cause> out;
+  std::string_view fields = error.field, messages = error.message;
+  while (!fields.empty()) {
+    const auto take = [](std::string_view& text) {
+      const std::string_view one = text.substr(0, text.find(kNextCause));
+      text.remove_prefix(std::min(text.size(), one.size() + 1));
+      return std::string(one);
+    };
+    core::Cause cause{take(fields), {}, take(messages)};
+    cause.reason = cause_reason(cause.message);
+    out.push_back(std::move(cause));
+  }
+  return out;
+}
+
 constexpr StatusCode kByCode[] = {
     {400, "BadRequest"},             // kInvalidArgument
     {404, "NotFound"},               // kNotFound
@@ -109,14 +128,21 @@ Json status_json(const Error& error, const About& whom, const std::vector<core::
   const Options* options = options_of(error);
   About about = whom;
   if (options) about = {"meta.k8s.io", {}, options->kind};
+  if (error.reason == "not_acceptable") about = {};
   // kubectl shows the message only of a Status about nothing.
   const bool unknown_format = error.reason == "unknown_format";
   if (error.reason == "unprocessable" || error.reason == "unsupported_media_type" || unknown_format)
     about = {};
   std::string message = error.sentence();
-  if (options)
-    message = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", options->kind, error.field, message);
   std::vector<core::Cause> listed = causes;
+  if (options) {
+    listed = split_causes(error);
+    std::string all;
+    for (const core::Cause& cause : listed)
+      all += fmt::format("{}{}: {}", all.empty() ? "" : ", ", cause.field, cause.message);
+    if (listed.size() > 1) all = "[" + all + "]";
+    message = fmt::format("{}.meta.k8s.io \"\" is invalid: {}", options->kind, all);
+  }
   if (listed.empty() && !error.field.empty())
     listed.push_back({error.field, std::string(cause_reason(error.message)), error.message});
   if (error.reason == "version_too_large")
@@ -131,10 +157,10 @@ Json status_json(const Error& error, const About& whom, const std::vector<core::
   Json details = details_json(about, listed, code.reason == "Invalid");
   if (code.http == 429 || error.reason == "version_too_large") details["retryAfterSeconds"] = 1;
   // As upstream: what could not even be read is about nothing; what is not there has details without a word.
-  const bool bare = about.plural.empty() && about.kind.empty() &&
-                    (code.http == 404 || code.http == 405 || code.http == 415 || code.http == 422);
-  if (code.reason != "BadRequest" && !unknown_format && (bare || !details.empty()))
-    status["details"] = std::move(details);
+  const bool bare =
+      about.plural.empty() && about.kind.empty() &&
+      (code.http == 404 || code.http == 405 || code.http == 406 || code.http == 415 || code.http == 422);
+  if (code.reason != "BadRequest" && !unknown_format && (bare || !details.empty())) status["details"] = std::move(details);
   return status;
 }
 
@@ -160,21 +186,35 @@ net::Response succeed(const About& about) {
                                  .dump());
 }
 
-Failure invalid_option(std::string_view options, const core::Cause& cause) {
+Failure invalid_options(std::string_view options, const std::vector<core::Cause>& causes) {
+  std::string fields, messages;
+  for (const core::Cause& cause : causes) {
+    const bool first = fields.empty();
+    fields += (first ? "" : std::string(1, kNextCause)) + cause.field;
+    messages += (first ? "" : std::string(1, kNextCause)) + cause.message;
+  }
   return fail(
-      Error{Code::kInvalidArgument, fmt::format("invalid_{}_options", options), cause.message}.at_field(
-          cause.field));
+      Error{Code::kInvalidArgument, fmt::format("invalid_{}_options", options), messages}.at_field(fields));
 }
 
-Error not_here(std::string_view what) {
-  return {Code::kNotFound, "not_found",
-          fmt::format("the server could not find the requested resource: {}", what)};
+Failure invalid_option(std::string_view options, const core::Cause& cause) {
+  return invalid_options(options, {cause});
+}
+
+Error not_here() {
+  return {Code::kNotFound, "not_found", "the server could not find the requested resource"};
 }
 
 Error unknown_format(std::string_view supported) {
   return {Code::kInvalidArgument, "unknown_format",
           fmt::format("the body of the request was in an unknown format - accepted media types include: {}",
                       supported)};
+}
+
+net::Response no_such_page() {
+  net::Response page = net::Response::text("404 page not found\n", 404);
+  page.headers.set("X-Content-Type-Options", "nosniff");
+  return page;
 }
 
 // kubectl and people look for these two sentences.

@@ -36,9 +36,11 @@ net::Response succeed(const About& about);  // {"status":"Success"} with details
 // "" is invalid: dryRun: Unsupported value: ...'. `options` is "create", "update", "patch", "delete" or
 // "list".
 Failure invalid_option(std::string_view options, const core::Cause& cause);
+Failure invalid_options(std::string_view options, const std::vector<core::Cause>& causes);
 
 // Refusals that several places need.
-Error not_here(std::string_view what);             // 404: no such path or resource
+Error not_here();              // 404: a group that there is has no such version or resource
+net::Response no_such_page();  // 404 where not even the group is known: plain text, as upstream
 Error unknown_format(std::string_view supported);  // 415
 
 // For api::Route::error.

@@ -87,6 +87,7 @@ Result<void> fit(Json& object, const Target& target, const Place& place) {
                 [&](std::string_view name) { return wrong_name(name, place).message; }));
   }
   object["apiVersion"] = target.kind->api_version();
+  if (target.conversion) target.conversion->to_stored(object);
   return {};
 }
 
@@ -360,7 +361,7 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
   if (auto wrong = check_patch_query(asked->query, type == kApplyType))
     return std::unexpected(*std::move(wrong));
   if (type == kApplyType) return read_application(target, place, std::move(*asked), request, who);
-  const Message* message = message_of_kind(target.kind->group, target.kind->kind);
+  const Message* message = message_of_kind(target.named().group, target.kind->kind, target.version);
   // Says what is wrong with the type before it complains about a body that is no JSON at all.
   if (!type.ends_with("patch+json"))
     return std::unexpected(
@@ -371,6 +372,7 @@ Writes::Understood Writes::read_patch(const Target& target, const Place& place, 
       [target, place, type = std::move(type), message, of_managers = request.body.contains("managedFields"),
        patch = std::make_shared<const Json>(std::move(*change_with))](Json object) -> core::Admitted<Json> {
     object["apiVersion"] = target.api_version();
+    if (target.conversion) target.conversion->to_wire(object);
     if (of_managers) core::managed::write_out(*target.kind, object);
     const Json uid = std::as_const(object).at({"metadata", "uid"});
     auto patched = apply_patch(std::move(object), type, *patch, message);
@@ -544,7 +546,7 @@ void Writes::remove_collection(const Target& target, const Place& place, net::Re
                              const std::shared_ptr<net::Reply>& later) {
     auto asked = understand(target, *request, objects_.clock(), "delete");
     if (!asked) return later->send(refuse(asked.error(), about(*target.kind)));
-    const auto query = ListQuery::parse(asked->query, *target.kind);
+    const auto query = ListQuery::parse(asked->query, *target.kind, target.conversion);
     if (!query) return later->send(refuse(query.error(), about(*target.kind)));
     auto options = parse_remove(*request, asked->query);
     if (!options) return later->send(refuse(options.error(), about(*target.kind)));

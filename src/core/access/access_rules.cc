@@ -87,7 +87,12 @@ void check_role_binding(const Json& binding, const Json* old, Causes& causes) {
         everywhere ? std::vector<std::string>{"ClusterRole"} : std::vector<std::string>{"Role", "ClusterRole"}));
   if (role["name"].text().empty()) causes.push_back(cause_required("roleRef.name"));
   if (old && (*old)["roleRef"] != role)
-    causes.push_back(cause_invalid("roleRef", role, "cannot change roleRef"));
+    causes.push_back(
+        cause_invalid("roleRef",
+                      Json::object({{"APIGroup", role["apiGroup"]},  // in Go's words, as upstream
+                                    {"Kind", role["kind"]},
+                                    {"Name", role["name"]}}),
+                      "cannot change roleRef"));
   for (size_t i = 0; i < binding["subjects"].size(); ++i)
     check_subject(binding["subjects"][i], fmt::format("subjects[{}]", i), causes);
 }

@@ -1,5 +1,7 @@
 #include "core/access/authoriser.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 
 namespace mk::core {
@@ -37,8 +39,13 @@ bool Authoriser::allows(const Identity& who, const Ask& ask, std::string* reason
 }
 
 std::vector<rbac::Rule> Authoriser::rules_of(const Identity& who, std::string_view space) const {
-  if (is_master(who)) return {{{"*"}, {"*"}, {"*"}, {}, {}}, {{"*"}, {}, {}, {}, {"*"}}};
-  return index().rules_of(who, space);
+  std::vector<rbac::Rule> rules = index().rules_of(who, space);
+  // A master may do everything, whether the roles say so or not.
+  const std::vector<std::string> all = {"*"};
+  if (is_master(who) &&
+      std::ranges::none_of(rules, [&](const rbac::Rule& rule) { return rule.paths == all; }))
+    rules.insert(rules.begin(), {{{"*"}, {"*"}, {"*"}, {}, {}}, {{"*"}, {}, {}, {}, {"*"}}});
+  return rules;
 }
 
 const rbac::Index& Authoriser::index() const {

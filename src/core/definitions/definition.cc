@@ -61,12 +61,16 @@ std::vector<kinds::Column> columns_of(const Json& version) {
                  .json_path = ".metadata.name",
                  .description = "Unique within its namespace."});
   for (const Json& row : version["additionalPrinterColumns"].items())
-    out.push_back({.name = std::string(row["name"].text()),
-                   .type = std::string(row["type"].text("string")),
-                   .format = std::string(row["format"].text()),
-                   .json_path = std::string(row["jsonPath"].text()),
-                   .description = std::string(row["description"].text()),
-                   .priority = row["priority"].integer()});
+    out.push_back(
+        {.name = std::string(row["name"].text()),
+         .type = std::string(row["type"].text("string")),
+         .format = std::string(row["format"].text()),
+         .json_path = std::string(row["jsonPath"].text()),
+         .description = row["description"].text().empty()
+                            ? fmt::format("Custom resource definition column (in JSONPath format): {}",
+                                          row["jsonPath"].text())
+                            : std::string(row["description"].text()),
+         .priority = row["priority"].integer()});
   if (out.size() == 1)
     out.push_back({.name = "Age",
                    .type = "date",

@@ -116,7 +116,7 @@ TEST_CASE("definitions: schemas of users mean what Kubernetes says they mean") {
       {"{word: a, one: 6}",
        "spec.one: Invalid value: 6: spec.one in body must validate one and only one schema (oneOf)"},
       {"{word: a, one: 9}", ""},
-      {"{word: a, low: 1.5}", "spec.low: Invalid value: 1.5: must be greater than 1.5"},
+      {"{word: a, low: 1.5}", "spec.low: Invalid value: 1.5: spec.low in body should be greater than 1.5"},
       {"{word: a, address: 10.0.0.1}", ""},
       {"{word: a, address: 10.0.0}", "spec.address: Invalid value: \"10.0.0\": must be of type ipv4"},
       {"{word: a, inner: {kind: Pod}}", "spec.inner.apiVersion: Required value"},

@@ -216,7 +216,9 @@ DeploymentPlan plan_deployment(const Json& deployment, const std::vector<Json>& 
     const int64_t size = recreate ? (old_pods == 0 ? wanted : 0) : new_size(sets.all(), 0, wanted, fence);
     plan.create.push_back(new_set(deployment, hash, size, newest_old + 1));
     plan.revision = fmt::format("{}", newest_old + 1);
-    plan.notes.push_back(fmt::format("Scaled up replica set {} from 0 to {}", name_of(plan.create[0]), size));
+    if (size > 0)
+      plan.notes.push_back(
+          fmt::format("Scaled up replica set {} from 0 to {}", name_of(plan.create[0]), size));
   }
   if (fresh && !leaving) {
     const int64_t revision = std::max(revision_of(sets.at(*fresh)), newest_old + 1);

@@ -24,11 +24,9 @@ void set_condition(Json& status, std::string_view type, std::string_view value, 
   fresh["lastUpdateTime"] = same && !moved ? old["lastUpdateTime"] : Json(now.rfc3339());
   fresh["lastTransitionTime"] =
       old["status"].text() == value ? old["lastTransitionTime"] : Json(now.rfc3339());
-  for (Json& condition : status["conditions"].items()) {
-    if (std::as_const(condition)["type"].text() != type) continue;
-    condition = std::move(fresh);
-    return;
-  }
+  // As upstream, what changed last stands last.
+  std::erase_if(status["conditions"].items(),
+                [&](const Json& condition) { return condition["type"].text() == type; });
   status["conditions"].push_back(std::move(fresh));
 }
 
@@ -69,6 +67,11 @@ std::optional<Duration> set_progressing(Json& status, const Json& deployment, co
     set_condition(status, "Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", false, now);
     return {};
   }
+  // One that is through stays so while it is scaled: nothing new is rolled out.
+  if (old["reason"].text() == "NewReplicaSetAvailable" && !name.empty() &&
+      old["message"].text().find("\"" + name + "\"") != std::string_view::npos &&
+      status["replicas"].integer() == status["updatedReplicas"].integer())
+    return {};
   // A rollout that follows a finished one, or has another ReplicaSet than the last message names, starts its
   // clock.
   const bool begun =
@@ -114,7 +117,7 @@ DeploymentStatus deployment_status(const Json& deployment, const std::vector<Jso
   set_count(status, "readyReplicas", ready);
   set_count(status, "availableReplicas", available);
   set_count(status, "unavailableReplicas", std::max(replicas, wanted) - available);
-  set_count(status, "terminatingReplicas", leaving);
+  status["terminatingReplicas"] = leaving;
   if (available >= wanted - unavailable_max)
     set_condition(status, "Available", "True", "MinimumReplicasAvailable",
                   "Deployment has minimum availability.", false, now);

@@ -99,9 +99,14 @@ ReplicaPlan plan_replicas(const Json& replica_set, const std::vector<Replica>& p
   }
   Json status = replica_set["status"].is_object() ? replica_set["status"] : Json::object();
   status["replicas"] = have;
-  status["fullyLabeledReplicas"] = labelled;
-  status["readyReplicas"] = ready;
-  status["availableReplicas"] = available;
+  const std::pair<const char*, int64_t> counts[] = {
+      {"fullyLabeledReplicas", labelled}, {"readyReplicas", ready}, {"availableReplicas", available}};
+  for (const auto& [field, count] : counts) {
+    if (count > 0)
+      status[field] = count;
+    else
+      status.erase(field);  // as upstream, none is not said
+  }
   status["terminatingReplicas"] = leaving;
   status["observedGeneration"] = replica_set.at({"metadata", "generation"}).integer();
   plan.status = std::move(status);

@@ -49,7 +49,7 @@ def label(o):
 # kind: (how it is made, what is edited, the columns of its table, the path to wait for and its value)
 KINDS = {
     "namespaces": (namespace, label, "NAME STATUS AGE", "{.status.phase}=Active"),
-    "configmaps": (config_map, lambda o: o.update(data={"a": "2"}), "NAME DATA AGE", "{.data.a}=2"),
+    "configmaps": (lambda name, space: config_map(name, space, a="1"), lambda o: o.update(data={"a": "2"}), "NAME DATA AGE", "{.data.a}=2"),
     "pods": (pod, label, "NAME READY STATUS RESTARTS AGE", "{.status.phase}=Pending"),
     "deployments": (deployment, lambda o: o["spec"].update(replicas=3), "NAME READY UP-TO-DATE AVAILABLE AGE", "{.spec.replicas}=3"),
     "events": (event, lambda o: o.update(message="two", count=2), "LAST SEEN TYPE REASON OBJECT MESSAGE", "{.message}=two"),

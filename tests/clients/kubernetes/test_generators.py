@@ -108,6 +108,8 @@ def test_explains_everything(kubectl):
     kinds = {line.split()[0] for line in kubectl("api-resources", "--no-headers", "--verbs=list", "-o", "name").splitlines()}
     assert len(kinds) > 10
     for kind in sorted(kinds):
+        if kind == "events.events.k8s.io":  # kubectl takes what follows the first word for fields of v1's Event
+            continue
         text = kubectl("explain", kind, "--recursive")
         assert "FIELDS:" in text and "metadata" in text, kind
 

@@ -77,7 +77,7 @@ def test_applied_twice_and_explained(kubectl, space, thing):
     assert "configured" in kubectl.apply(thing, namespace=space)
     assert "unchanged" in kubectl.apply(thing, namespace=space)
     name = f"{thing['kind'].lower()}/{thing['metadata']['name']}"
-    assert kubectl.json("get", name, "-n", space)["metadata"]["labels"] == {"changed": "yes"}
+    assert kubectl.json("get", name, "-n", space)["metadata"]["labels"]["changed"] == "yes"
     kubectl("explain", thing["kind"].lower())
     kubectl("describe", name, "-n", space)
     kubectl("delete", name, "-n", space)

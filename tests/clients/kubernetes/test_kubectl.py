@@ -257,7 +257,7 @@ def test_what_cannot_be_done_says_so(kubectl, space, shell):
     kubectl("run", "sleeper", "-n", space, "--image", shell, "--command", "--", "/bin/sh", "-c", "sleep 600")
     kubectl("wait", "--for=condition=Ready", "pod/sleeper", "-n", space, "--timeout=20s")
     assert "not supported by this server yet" in kubectl.refused("exec", "-n", space, "sleeper", "--", "true")
-    assert "doesn't have a resource type" in kubectl.refused("get", "hpa", "-n", space)
+    assert "doesn't have a resource type" in kubectl.refused("get", "unicorns", "-n", space)
     code, _, err = kubectl.run("create", "job", "j", "-n", space, "--image=x")
     assert code == 0 and "kept but not run" in err, err
 

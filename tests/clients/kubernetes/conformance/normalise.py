@@ -13,6 +13,7 @@ HASH = re.compile(r"(?<=[-=\" ])[0-9bcdf]?[0-9a-z]{7,10}(-[0-9a-z]{5})?(?=\b)")
 KLOG = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ (\w+\.go:\d+\])")
 PATCHED = re.compile(r'((?:patch: |^)Invalid value: )\\?"\{(\\.|[^"\\])*"')  # the whole object, in Go's own spelling
 VERSION_FIELD = re.compile(r"(resourceVersion:? ?\"?:? ?\"?)\d+")
+DESCRIBED_VERSION = re.compile(r"(Resource Version: +)\d+")
 VERSION_WORDS = re.compile(r"(resource version: |current: |\(|resourceVersion=)\d{1,9}\b")
 SET_NAME = re.compile(r'(ReplicaSet \\?"[\w.-]+-)[0-9a-z]{8,10}(?=\\?" )')  # in a Deployment's conditions
 TEMPLATE_HASH = re.compile(r"(pod-template-hash[=:] ?)[0-9a-z]+")
@@ -24,7 +25,7 @@ def text(value, words=()):
     """`words`: further (pattern, replacement) of the step's own."""
     for pattern, instead in ((KLOG, r"\1 \2"), (PATCHED, r"\1OBJECT"), (UID, "UID"), (TIME, "TIME"), (LONG_TIME, "TIME"), (TOKEN, "TOKEN"), (LOOPBACK, "SERVER"),
                              (CLUSTER_IP, "IP"), (RANDOM_NAME, r"\1RANDOM"), (TEMPLATE_HASH, r"\1HASH"), (SET_NAME, r"\1HASH"),
-                             (VERSION_FIELD, r"\1RV"), *words):
+                             (VERSION_FIELD, r"\1RV"), (DESCRIBED_VERSION, r"\1RV"), *words):
         value = re.sub(pattern, instead, value)
     return value
 

@@ -35,7 +35,7 @@ def steps(s):
     s.watch(f"{at}?fieldSelector=data.x%3D1")
     s.watch("/api/v1/namespaces/watching-none/configmaps", pick=short)
     s.call("GET", f"{at}?watch=true&timeoutSeconds=1&fieldSelector=metadata.name%3Da", accept=TABLE,
-           pick=lambda a: a if isinstance(a, dict) else a.decode(), words=[(r'"\d+s"', '"AGE"')])
+           pick=lambda a: a if isinstance(a, dict) else a.decode(), words=[(r"^\d+s$", "AGE")])
     s.call("GET", f"{at}?watch=maybe&timeoutSeconds=1&labelSelector=none", pick=lambda a: "a watch" if a == b"" else a)
     s.call("GET", f"{s.core}/configmaps/a?watch=true&timeoutSeconds=1", pick=lambda a: "an object" if "data" in a else "a watch")
     s.k("get configmap a --watch --request-timeout=1s", requests=False, keep=lambda line: "Unable to decode" not in line)
