@@ -18,7 +18,7 @@ from modelkit import Modelkit
 
 # All that anyone may see: whether we live, what we speak (MLflow serves its server-info without a login, too), and the
 # console's empty page.
-PUBLIC = {"/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info", "/health", "/healthz", "/livez", "/readyz", "/version", "/", "/ui/{path...}", "/assets/app.js", "/assets/app.css"}
+PUBLIC = {"/api/3.0/mlflow/server-info", "/ajax-api/3.0/mlflow/server-info", "/health", "/healthz", "/livez", "/readyz", "/healthz/{check}", "/livez/{check}", "/readyz/{check}", "/version", "/", "/ui/{path...}", "/assets/app.js", "/assets/app.css"}
 
 STRANGER = """
 import http.client, json, sys
@@ -123,7 +123,7 @@ def test_a_rebound_name_or_a_foreign_page_reaches_no_route(server, routes, heade
 
 def test_a_refusal_takes_the_form_of_its_protocol(server):
     asked = [["GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", {"Origin": "null"}], ["GET", "/api/v1/pods", {"Origin": "null"}],
-             ["GET", "/nothing/here", {}], ["GET", "/api/2.0/mlflow/nothing", {}], ["GET", "/apis/nothing/v1", {}]]
+             ["GET", "/nothing/here", {}], ["GET", "/api/2.0/mlflow/nothing", {}], ["GET", "/api/v1/nothing", {}]]
     answers = [json.loads(text) for _, text in ask(server, asked)]
     assert answers[0]["error_code"] == "PERMISSION_DENIED" and answers[1]["kind"] == "Status" and "error" in answers[2]
     assert answers[3]["error_code"] == "ENDPOINT_NOT_FOUND" and answers[4]["reason"] == "NotFound"

@@ -41,7 +41,7 @@ def test_explains_fields(kubectl):
 
 
 @pytest.mark.parametrize("make,edit", [
-    (config_map, lambda o: o.update(data={"a": "2"})),
+    (lambda *at: config_map(*at, a="1"), lambda o: o.update(data={"a": "2"})),
     (deployment, lambda o: o["spec"]["template"]["spec"]["containers"][0].update(image="nginx:2")),
     (inference_service, lambda o: o["spec"]["predictor"]["model"].update(storageUri="models:/wine/2")),
 ], ids=["configmap", "deployment", "isvc"])
@@ -155,7 +155,7 @@ def test_delete_waits_for_finalizers(kubectl, space):
     kubectl("patch", "cm", "held", "-n", space, "--type=json", "-p", '[{"op":"remove","path":"/metadata/finalizers"}]')
     assert deleting.wait(timeout=20) == 0, deleting.stdout.read()
     kubectl.apply(config_map("x", space), config_map("y", space))
-    assert kubectl("delete", "cm", "--all", "-n", space).count("deleted") == 2
+    assert kubectl("delete", "cm", OURS, "-n", space).count("deleted") == 2
 
 
 def test_create_sends_protobuf(kubectl, space):
