@@ -128,8 +128,9 @@ class Server final : public ModelServer {
     options.awake = kThreadsAwake;
     if (options.threads == 1 || !is_quick(alone) || *alone < kThreadsPay) return engine;
     MK_TRY(auto divided, onnx::load_session(file, options));
-    const auto together = onnx::time_one_row(*divided);
-    return together && together->nanoseconds * 5 < alone->nanoseconds * 4 ? std::move(divided) : std::move(engine);
+    const Duration wanted{alone->nanoseconds / 5 * 4};
+    const auto together = onnx::time_one_row(*divided, wanted);
+    return together && *together <= wanted ? std::move(divided) : std::move(engine);
   }
 
   int workers_max() const {

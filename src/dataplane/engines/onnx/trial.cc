@@ -107,16 +107,17 @@ bool rows_are_independent(Engine& engine) {
   return parts && same((*parts)[0], *alone_first) && same((*parts)[1], *alone_second);
 }
 
-std::optional<Duration> time_one_row(Engine& engine) {
-  constexpr int kTries = 15;  // the first ones warm caches and wake threads
-  constexpr Duration kEnough = Duration::from_ms(10);
+std::optional<Duration> time_one_row(Engine& engine, Duration wanted) {
+  constexpr int kTries = 5;
+  constexpr Duration kPatience = Duration::from_ms(30);
   os::SeededRandom random(1);
   const auto row = make_row(engine.signature(), random);
   if (!row) return std::nullopt;
   std::optional<Duration> best;
   const Duration began = os::system_clock().monotonic();
-  for (int i = 0; i < kTries && os::system_clock().monotonic() - began < kEnough; ++i) {
+  for (int i = 0; i < kTries || *best > wanted; ++i) {
     const Duration start = os::system_clock().monotonic();
+    if (i > 0 && start - began > kPatience) break;
     if (!engine.run(*row, {})) return std::nullopt;
     const Duration took = os::system_clock().monotonic() - start;
     if (!best || took < *best) best = took;
