@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include <cerrno>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,20 +54,23 @@ Connection::~Connection() {
 void Connection::start() {
   thread_->add(shared_from_this());
   set_deadline(shared_->limits.header_deadline);
-  if (shared_->tls) {
-    socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorCode& code) {
-      if (code) return self->close();
-      self->choose_tls();
-    });
-    return;
-  }
+  if (shared_->tls) return wait_for_first_byte();
   run();
+}
+
+void Connection::wait_for_first_byte() {
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const ErrorCode& code) {
+    if (code) return self->close();
+    self->choose_tls();
+  });
 }
 
 void Connection::choose_tls() {
   char first = 0;
   constexpr char kTlsHandshake = 0x16;
   const ssize_t count = ::recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  // Woken for nothing: an event may be of whatever had this descriptor's number before.
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return wait_for_first_byte();
   if (count <= 0) return close();
   if (first != kTlsHandshake) return run();
   peer_.tls = true;

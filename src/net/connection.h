@@ -97,6 +97,7 @@ class Connection final : public IoThread::Swept, public std::enable_shared_from_
   enum class After : uint8_t { kBegin, kFinish, kFile, kStream };  // what follows the current write
 
   // connection.cc: reading
+  void wait_for_first_byte();
   void choose_tls();
   void run();
   bool step();
